@@ -1,0 +1,1 @@
+"""What two contexts need and no context owns."""
