@@ -1,0 +1,1 @@
+"""The product service: what is sold, to whom, and at which price."""
