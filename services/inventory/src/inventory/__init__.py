@@ -1,0 +1,1 @@
+"""The inventory service: where stock is, and for whom it is kept."""
