@@ -1,0 +1,1 @@
+"""Payments: charged once, given back exactly, whatever crashes in between."""

@@ -1,0 +1,81 @@
+"""Changes of payments: load, decide, save with the event, and decide again when somebody was quicker."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from payment.application.ports import LostRace, Payments
+from payment.domain.events import told_by
+from payment.domain.payment import Payment
+from shared_kernel.clock import Clock
+from shared_kernel.errors import NotFound, Unavailable
+from shared_kernel.events import Event, event
+from shared_kernel.ids import new_id
+
+SOURCE = "/services/payment"
+ATTEMPTS = 20
+
+Decision = Callable[[Payment, datetime], Payment]
+"""What becomes of the payment at this time; the very same object when nothing changes."""
+
+
+class Changes:
+    """The way to every change of a payment; `publish` asks for the outbox to be sent."""
+
+    def __init__(self, payments: Payments, publish: Callable[[], None], clock: Clock, traceparent: str) -> None:
+        self._payments = payments
+        self._publish = publish
+        self._clock = clock
+        self._traceparent = traceparent
+
+    def now(self) -> datetime:
+        """The time that a first version is made at."""
+        return self._clock()
+
+    async def find(self, payment_id: str) -> Payment | None:
+        """The payment as it is stored, if it is."""
+        return await self._payments.find(payment_id)
+
+    async def get(self, payment_id: str) -> Payment:
+        """The payment as it is stored; NotFound."""
+        payment = await self._payments.find(payment_id)
+        if payment is None:
+            raise NotFound("there is no such payment", code="payment_not_found")
+        return payment
+
+    async def add(self, payment: Payment) -> Payment:
+        """Store a first version, and answer it; or the one that somebody stored under its key meanwhile."""
+        told = self._event(None, payment)
+        try:
+            await self._payments.add(payment, told)
+        except LostRace:
+            return await self.get(payment.id)
+        self._send(told)
+        return payment
+
+    async def change(self, payment: Payment, decide: Decision) -> Payment:
+        """Decide and save, at most 20 times; Unavailable when others were quicker each time."""
+        for _ in range(ATTEMPTS):
+            changed = decide(payment, self._clock())
+            if changed is payment:
+                return payment
+            told = self._event(payment, changed)
+            try:
+                await self._payments.save(payment, changed, told)
+            except LostRace:
+                payment = await self.get(payment.id)
+            else:
+                self._send(told)
+                return changed
+        raise Unavailable("the payment is being changed by others; try again", code="payment_busy")
+
+    def _send(self, told: Event | None) -> None:
+        if told is not None:
+            self._publish()
+
+    def _event(self, before: Payment | None, after: Payment) -> Event | None:
+        told = told_by(before, after)
+        if told is None:
+            return None
+        kind, data = told
+        now = self._clock()
+        return event(kind, after.id, data, id=new_id("evt", now), at=now, source=SOURCE, traceparent=self._traceparent)

@@ -1,0 +1,45 @@
+"""The refusals of the payment service, each with its code."""
+
+from shared_kernel.errors import Conflict, Invalid
+
+
+class IllegalChange(Conflict):
+    """The payment's status does not lead where it was asked to go."""
+
+    code = "illegal_payment_change"
+
+
+class PaymentCancelled(Conflict):
+    """The payment was cancelled, before or while it was being taken; no money is kept."""
+
+    code = "payment_cancelled"
+
+
+class NotRefundable(Conflict):
+    """Nothing was captured, or it is being given back already."""
+
+    code = "not_refundable"
+
+
+class RefundExceedsCaptured(Conflict):
+    """More was asked for than is left of what was captured."""
+
+    code = "refund_exceeds_captured"
+
+
+class AmountNotPositive(Invalid):
+    """A payment and a refund are of at least one minor unit."""
+
+    code = "amount_not_positive"
+
+
+class IdempotencyKeyReused(Invalid):
+    """The key belongs to a request that asked for something else."""
+
+    code = "idempotency_key_reused"
+
+
+class ProviderNotAvailable(Invalid):
+    """This environment does not have that provider."""
+
+    code = "provider_not_available"
