@@ -1,0 +1,153 @@
+"""The order Worker: its entrypoints, the orders' Durable Object and the saga, wired to what they need."""
+
+import logging
+from typing import Any
+
+from workers import DurableObject, WorkerEntrypoint, WorkflowEntrypoint
+
+from order.application.aggregate import TRACEPARENT, OrderAggregate
+from order.application.orders import OrderAdmin, Orders
+from order.application.ports import Aggregate
+from order.application.reconciler import reconcile
+from order.infrastructure.d1 import D1OrderList
+from order.infrastructure.object_storage import StoredHistory
+from order.infrastructure.workflow import WorkflowSagas
+from order_saga import saga
+from order_saga.workflow import WorkflowSteps
+from shared_kernel.clock import system_clock, to_milliseconds
+from shared_kernel.cloudflare import (
+    D1,
+    ObjectStorage,
+    QueueMessage,
+    bindings,
+    log_to_console,
+    producer,
+    subscriptions,
+    transport,
+    wait_until,
+)
+from shared_kernel.contracts import inventory, order, payment, product
+from shared_kernel.inbox import consume
+from shared_kernel.rpc import Call, CircuitBreaker, Principal, object_serves, remote, serves
+from shared_kernel.tracing import next_traceparent
+
+CALL_SECONDS = 10
+RETRY_PAUSE_SECONDS = 30
+DEAD_LETTERS = "order-dlq"
+
+log_to_console()
+_log = logging.getLogger(__name__)
+_pricing_breaker = CircuitBreaker()
+_reservations_breaker = CircuitBreaker()
+_charges_breaker = CircuitBreaker()
+
+
+def _now_ms() -> int:
+    return to_milliseconds(system_clock())
+
+
+def _order_list() -> D1OrderList:
+    return D1OrderList(D1(bindings().DB), system_clock)
+
+
+def _aggregate(order_id: str, call: Call) -> Aggregate:
+    namespace = bindings().ORDERS
+    stub = namespace.get(namespace.idFromName(order_id))
+    # Each order is an object of its own, so the failures of one say nothing about the next.
+    return remote(Aggregate, transport(stub), call, CircuitBreaker())
+
+
+def _orders(call: Call) -> Orders:
+    pricing = remote(product.Pricing, transport(bindings().PRODUCT_PRICING), call, _pricing_breaker)
+    return Orders(lambda order_id: _aggregate(order_id, call), pricing, _order_list(), call.principal)
+
+
+@serves(order.Orders, _orders)
+class Default(WorkerEntrypoint):
+    """For the gateway's public routes; also the consumer of the order service's queues."""
+
+    async def queue(self, batch: Any, env: Any = None, ctx: Any = None) -> None:
+        """Bring the list of orders up to date; keep what could not be handled."""
+        order_list = _order_list()
+        messages = [QueueMessage(message) for message in batch.messages]
+        if batch.queue.startswith(DEAD_LETTERS):
+            for message in messages:
+                await order_list.bury(message.body)
+                message.ack()
+        else:
+            await consume(messages, order_list.apply)
+
+
+@serves(order.Admin, lambda call: OrderAdmin(_order_list(), call.principal))
+class Admin(WorkerEntrypoint):
+    """For staff."""
+
+
+def _history(instance: DurableObject) -> StoredHistory:
+    return StoredHistory(ObjectStorage.of(instance.ctx), _now_ms)
+
+
+async def _send(history: StoredHistory) -> None:
+    await history.relay(subscriptions(), producer)
+
+
+async def _follow_up(history: StoredHistory, placed_order_id: str | None) -> None:
+    """Start the saga of a new order and send the events; the object's alarm sees to what fails here."""
+    try:
+        if placed_order_id is not None:
+            await _sagas().start(placed_order_id, 1, history.private(TRACEPARENT) or "")
+        await _send(history)
+    except Exception:
+        _log.exception("an order's follow-up is left to its alarm")
+
+
+def _sagas() -> WorkflowSagas:
+    return WorkflowSagas(lambda: bindings().ORDER_SAGA)
+
+
+def _served(instance: DurableObject, call: Call) -> OrderAggregate:
+    history = _history(instance)
+    return OrderAggregate(history, call, system_clock, lambda placed: wait_until(_follow_up(history, placed)))
+
+
+@object_serves(Aggregate, _served)
+class OrderObject(DurableObject):
+    """One order: its events, and the alarm that does not rest before the order has ended."""
+
+    async def alarm(self, info: Any = None) -> None:
+        """Reconcile, and look again later; what breaks is logged and tried again at the next alarm."""
+        history, storage = _history(self), ObjectStorage.of(self.ctx)
+        try:
+            again = await reconcile(
+                history, _sagas(), _order_list(), lambda: _send(history), history.publish, system_clock
+            )
+        except Exception:
+            _log.exception("an order's reconciliation failed and will be tried again")
+            again = RETRY_PAUSE_SECONDS
+        if again is not None:
+            storage.wake_at(_now_ms() + again * 1000)
+
+
+class OrderSaga(WorkflowEntrypoint):
+    """One run of the saga for one order."""
+
+    async def run(self, event: Any, step: Any) -> str:
+        """Bring the order to its end."""
+        parameters = event["payload"]
+        return await saga.run(parameters["order_id"], WorkflowSteps(step), lambda: _saga_services(**parameters))
+
+
+def _saga_services(order_id: str, traceparent: str) -> saga.Services:
+    deadline_ms = _now_ms() + CALL_SECONDS * 1000
+    call = Call(
+        principal=Principal(kind="service", id="order-saga"),
+        traceparent=next_traceparent(traceparent),
+        deadline_ms=deadline_ms,
+    )
+    env = bindings()
+    return saga.Services(
+        orders=_aggregate(order_id, call),
+        pricing=remote(product.Pricing, transport(env.PRODUCT_PRICING), call, _pricing_breaker),
+        reservations=remote(inventory.Reservations, transport(env.INVENTORY_RESERVATIONS), call, _reservations_breaker),
+        charges=remote(payment.Charges, transport(env.PAYMENT_CHARGES), call, _charges_breaker),
+    )

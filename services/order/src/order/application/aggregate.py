@@ -1,0 +1,147 @@
+"""One order's use cases, as its Durable Object carries them out.
+
+Each is: load the events, decide, append. Nothing waits in between, so no other call comes in between, and a
+crash leaves all of a use case's statements or none.
+"""
+
+import hmac
+import json
+import secrets
+from collections.abc import Callable, Sequence
+
+from order.application.messages import CarryOut, FindPlaced, Found, GetPaymentToken, PaymentToken, PlaceAtPrices
+from order.application.ports import History, Recorded
+from order.application.view import announcement, placed_version, placed_view, view
+from order.domain.events import OrderEvent, write_event
+from order.domain.order import decide, replay
+from shared_kernel.clock import Clock, rfc3339
+from shared_kernel.contracts.order import GetEvents, GetOrder, Order, Placed, PlacedOrder
+from shared_kernel.errors import Invalid, NotFound, Unauthenticated
+from shared_kernel.rpc import Call, Json
+
+FINGERPRINT = "fingerprint"
+ACCESS_TOKEN = "access_token"
+PAYMENT_TOKEN = "payment_token"
+TRACEPARENT = "traceparent"
+
+
+class OrderAggregate:
+    """The order of one Durable Object, for one call.
+
+    `changed` is told after each change, with the order's id when it has just been placed.
+    """
+
+    def __init__(self, history: History, call: Call, clock: Clock, changed: Callable[[str | None], None]) -> None:
+        self._history = history
+        self._call = call
+        self._clock = clock
+        self._changed = changed
+
+    async def find_placed(self, request: FindPlaced) -> Found:
+        """What the same request was answered before."""
+        return Found(placed=self._placed_before(request.fingerprint))
+
+    async def place(self, request: PlaceAtPrices) -> Placed:
+        """Place the order once; the same request again is answered as it was the first time."""
+        if (before := self._placed_before(request.fingerprint)) is not None:
+            return before
+        decided = decide(request.order_id, None, request.command)
+        # The events come last: they are the order, and it must not exist without its secrets.
+        self._history.keep_private(FINGERPRINT, request.fingerprint)
+        self._history.keep_private(ACCESS_TOKEN, secrets.token_urlsafe(24))
+        self._history.keep_private(PAYMENT_TOKEN, request.payment_token)
+        self._history.keep_private(TRACEPARENT, self._call.traceparent)
+        history = self._append([], decided)
+        self._changed(request.order_id)
+        return Placed(order=placed_view(history, self._guest_token()), replayed=False)
+
+    async def carry_out(self, request: CarryOut) -> PlacedOrder:
+        """Decide the command and store what it gives."""
+        self._call.principal.require_service()
+        history = self._history.recorded()
+        order = replay(recorded.event for recorded in history)
+        if order is None:
+            raise NotFound("there is no such order", code="order_not_found")
+        history = self._append(history, decide(order.id, order, request.command))
+        after = placed_view(history)
+        if after.status in ("confirmed", "rejected"):
+            self._history.keep_private(PAYMENT_TOKEN, None)
+        self._changed(None)
+        return after
+
+    async def get_placed(self, request: GetOrder) -> PlacedOrder:
+        """The order as it is now."""
+        self._call.principal.require_service()
+        return placed_view(self._history.recorded())
+
+    async def get_order(self, request: GetOrder) -> Order:
+        """The order as it is, or as it was at a version or a time."""
+        history = self._seen_history()
+        if request.version is not None and request.version > len(history):
+            raise NotFound("the order has not reached that version", code="version_not_found")
+        if request.version is not None:
+            history = history[: request.version]
+        if request.at is not None:
+            moment = rfc3339(request.at)
+            history = [recorded for recorded in history if recorded.occurred_at <= moment]
+        return view(history)
+
+    async def get_events(self, request: GetEvents) -> Json:
+        """Every event with when it happened and who caused it."""
+        items = [
+            {
+                "sequence": recorded.sequence,
+                "type": recorded.event.type,
+                "version": recorded.event.version,
+                "occurred_at": recorded.occurred_at,
+                "actor": recorded.actor,
+                "data": json.loads(write_event(recorded.event)),
+            }
+            for recorded in self._seen_history()
+        ]
+        return Json(json.dumps({"items": items}))
+
+    async def get_payment_token(self, request: GetPaymentToken) -> PaymentToken:
+        """What the customer pays with."""
+        self._call.principal.require_service()
+        token = self._history.private(PAYMENT_TOKEN) if self._history.recorded() else None
+        if token is None:
+            raise NotFound("the order has no payment token any more", code="payment_token_not_found")
+        return PaymentToken(token=token)
+
+    def _append(self, history: Sequence[Recorded], decided: Sequence[OrderEvent]) -> list[Recorded]:
+        now = rfc3339(self._clock())
+        actor = self._call.principal.id
+        grown = list(history)
+        outgoing = []
+        for event in decided:
+            grown.append(Recorded(len(grown) + 1, now, actor, event))
+            published = announcement(grown, self._call.traceparent)
+            outgoing += [published] if published is not None else []
+        if decided:
+            self._history.append(grown[len(history) :], outgoing)
+        return grown
+
+    def _placed_before(self, fingerprint: str) -> Placed | None:
+        history = self._history.recorded()
+        if not history:
+            return None
+        if self._history.private(FINGERPRINT) != fingerprint:
+            raise Invalid("this Idempotency-Key was used for another request", code="idempotency_key_reused")
+        return Placed(order=placed_view(history[: placed_version(history)], self._guest_token()), replayed=True)
+
+    def _guest_token(self) -> str | None:
+        return self._history.private(ACCESS_TOKEN) if self._call.principal.kind == "guest" else None
+
+    def _seen_history(self) -> list[Recorded]:
+        history = self._history.recorded()
+        principal = self._call.principal
+        if principal.kind == "guest":
+            if principal.credential is None:
+                raise Unauthenticated("this needs the order's access token or a staff token")
+            expected = self._history.private(ACCESS_TOKEN) if history else None
+            if expected is None or not hmac.compare_digest(expected.encode(), principal.credential.encode()):
+                raise NotFound("there is no such order", code="order_not_found")
+        if not history:
+            raise NotFound("there is no such order", code="order_not_found")
+        return history

@@ -1,0 +1,110 @@
+"""What can be asked of an order."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from order.domain.events import Shortage
+from shared_kernel.contracts.inventory import Allocation
+from shared_kernel.contracts.order import ShippingAddress
+from shared_kernel.contracts.payment import Method, ProviderName
+from shared_kernel.contracts.product import Market, PricedLine
+from shared_kernel.money import Money
+
+
+class _Command(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Place(_Command):
+    """Order these lines at these prices."""
+
+    name: Literal["place"] = "place"
+    market: Market
+    lines: tuple[PricedLine, ...] = Field(min_length=1)
+    total: Money
+    email: str
+    shipping_address: ShippingAddress
+    provider: ProviderName
+    method: Method
+
+
+class RecordReservation(_Command):
+    """The stock is held."""
+
+    name: Literal["record_reservation"] = "record_reservation"
+    allocations: tuple[Allocation, ...]
+    expires_at: str | None = None
+
+
+class RequestPayment(_Command):
+    """The provider is about to be asked."""
+
+    name: Literal["request_payment"] = "request_payment"
+
+
+class RecordCapture(_Command):
+    """The provider took the money."""
+
+    name: Literal["record_capture"] = "record_capture"
+    payment_id: str
+    amount: Money
+
+
+class RecordDecline(_Command):
+    """The provider would not."""
+
+    name: Literal["record_decline"] = "record_decline"
+    payment_id: str
+    code: str
+    detail: str
+
+
+class Confirm(_Command):
+    """The stock is confirmed: let the order stand."""
+
+    name: Literal["confirm"] = "confirm"
+
+
+class DecideRejection(_Command):
+    """It cannot be fulfilled: begin to give back."""
+
+    name: Literal["decide_rejection"] = "decide_rejection"
+    code: str
+    detail: str
+    missing: tuple[Shortage, ...] = ()
+
+
+class RecordRefund(_Command):
+    """The money went back, or was never taken (an amount of zero)."""
+
+    name: Literal["record_refund"] = "record_refund"
+    payment_id: str
+    amount: Money
+
+
+class RecordRelease(_Command):
+    """The stock went back, or was never held."""
+
+    name: Literal["record_release"] = "record_release"
+
+
+class Reject(_Command):
+    """Everything is given back: end the order."""
+
+    name: Literal["reject"] = "reject"
+
+
+Command = Annotated[
+    Place
+    | RecordReservation
+    | RequestPayment
+    | RecordCapture
+    | RecordDecline
+    | Confirm
+    | DecideRejection
+    | RecordRefund
+    | RecordRelease
+    | Reject,
+    Field(discriminator="name"),
+]

@@ -1,0 +1,197 @@
+"""What can happen to an order: its events, in the past tense, each with a type and a version.
+
+They are the order's only state. A stored event keeps the form it was written in; a form that is
+changed gets the next version.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import TypeAdapter
+
+from shared_kernel.contracts.inventory import Allocation
+from shared_kernel.contracts.order import ShippingAddress
+from shared_kernel.contracts.payment import Method, ProviderName
+from shared_kernel.contracts.product import Market, PricedLine
+from shared_kernel.money import Money
+
+
+@dataclass(frozen=True)
+class OrderDrafted:
+    """A cart was begun for a market."""
+
+    type: ClassVar[str] = "OrderDrafted"
+    version: ClassVar[int] = 1
+    order_id: str
+    market: Market
+
+
+@dataclass(frozen=True)
+class ItemAdded:
+    """So many pieces of a product were put into the cart, at the price of that moment."""
+
+    type: ClassVar[str] = "ItemAdded"
+    version: ClassVar[int] = 1
+    line: PricedLine
+
+
+@dataclass(frozen=True)
+class OrderPlaced:
+    """The customer ordered at these prices, which hold from now on."""
+
+    type: ClassVar[str] = "OrderPlaced"
+    version: ClassVar[int] = 1
+    lines: tuple[PricedLine, ...]
+    total: Money
+    email: str
+    shipping_address: ShippingAddress
+    provider: ProviderName
+    method: Method
+
+
+@dataclass(frozen=True)
+class InventoryReserved:
+    """All lines are held in these warehouses until the hold ends."""
+
+    type: ClassVar[str] = "InventoryReserved"
+    version: ClassVar[int] = 1
+    allocations: tuple[Allocation, ...]
+    expires_at: str | None
+
+
+@dataclass(frozen=True)
+class PaymentRequested:
+    """The provider is about to be asked for the money."""
+
+    type: ClassVar[str] = "PaymentRequested"
+    version: ClassVar[int] = 1
+    amount: Money
+
+
+@dataclass(frozen=True)
+class PaymentCaptured:
+    """The provider took the money for us."""
+
+    type: ClassVar[str] = "PaymentCaptured"
+    version: ClassVar[int] = 1
+    payment_id: str
+    amount: Money
+
+
+@dataclass(frozen=True)
+class PaymentDeclined:
+    """The provider would not take the money."""
+
+    type: ClassVar[str] = "PaymentDeclined"
+    version: ClassVar[int] = 1
+    payment_id: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class OrderConfirmed:
+    """The goods are taken off the shelf and paid: the order stands."""
+
+    type: ClassVar[str] = "OrderConfirmed"
+    version: ClassVar[int] = 1
+
+
+@dataclass(frozen=True)
+class Shortage:
+    """What a line lacked."""
+
+    product_id: str
+    requested: int
+    available: int
+
+
+@dataclass(frozen=True)
+class RejectionDecided:
+    """The order will come to nothing; from now on it can only give back what it took."""
+
+    type: ClassVar[str] = "RejectionDecided"
+    version: ClassVar[int] = 1
+    code: str
+    detail: str
+    missing: tuple[Shortage, ...]
+
+
+@dataclass(frozen=True)
+class RefundIssued:
+    """The money that was taken went back."""
+
+    type: ClassVar[str] = "RefundIssued"
+    version: ClassVar[int] = 1
+    payment_id: str
+    amount: Money
+
+
+@dataclass(frozen=True)
+class InventoryReleased:
+    """The pieces that were held went back on sale."""
+
+    type: ClassVar[str] = "InventoryReleased"
+    version: ClassVar[int] = 1
+
+
+@dataclass(frozen=True)
+class OrderRejected:
+    """Everything is given back, and the order has come to nothing for this reason."""
+
+    type: ClassVar[str] = "OrderRejected"
+    version: ClassVar[int] = 1
+    code: str
+    detail: str
+
+
+OrderEvent = (
+    OrderDrafted
+    | ItemAdded
+    | OrderPlaced
+    | InventoryReserved
+    | PaymentRequested
+    | PaymentCaptured
+    | PaymentDeclined
+    | OrderConfirmed
+    | RejectionDecided
+    | RefundIssued
+    | InventoryReleased
+    | OrderRejected
+)
+
+_FORMS: dict[tuple[str, int], TypeAdapter[OrderEvent]] = {
+    (kind.type, kind.version): TypeAdapter(kind)
+    for kind in (
+        OrderDrafted,
+        ItemAdded,
+        OrderPlaced,
+        InventoryReserved,
+        PaymentRequested,
+        PaymentCaptured,
+        PaymentDeclined,
+        OrderConfirmed,
+        RejectionDecided,
+        RefundIssued,
+        InventoryReleased,
+        OrderRejected,
+    )
+}
+
+
+class UnknownEvent(Exception):
+    """A stored event is of a type or version that this code does not know: it is older than its data."""
+
+
+def write_event(event: OrderEvent) -> str:
+    """The event's data as JSON text."""
+    return _FORMS[event.type, event.version].dump_json(event).decode()
+
+
+def read_event(kind: str, version: int, data: str) -> OrderEvent:
+    """The event that `write_event` wrote; UnknownEvent for a form that is not known here."""
+    try:
+        form = _FORMS[kind, version]
+    except KeyError:
+        raise UnknownEvent(f"{kind} version {version}") from None
+    return form.validate_json(data)

@@ -1,0 +1,296 @@
+"""An order's surroundings in memory: its storage, and the services that the saga calls.
+
+The fakes keep the promises of the contracts (every call may be repeated, giving back is recorded), and
+break where a test tells them to: before the effect, or after it with the answer lost.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from pydantic import JsonValue
+
+from order.application.aggregate import OrderAggregate
+from order.application.messages import PlaceAtPrices
+from order.domain.commands import Place
+from order.infrastructure.object_storage import StoredHistory
+from order_saga.saga import Retries, Services, StepFailed
+from shared_kernel.clock import to_milliseconds
+from shared_kernel.contracts.inventory import Allocation, OrderStock, Reservation, ReserveStock
+from shared_kernel.contracts.order import ShippingAddress
+from shared_kernel.contracts.payment import CancelPayment, Failure, Payment, RequestPayment
+from shared_kernel.contracts.product import PricedLine, PricedLines, PriceLines
+from shared_kernel.errors import Conflict, Fault, Invalid, Unavailable
+from shared_kernel.ids import derived_id
+from shared_kernel.money import Money
+from shared_kernel.rpc import Call, Principal
+from shared_kernel.sql import ConstraintViolated, Row, SqlValue
+
+Answer = TypeVar("Answer")
+
+ORDER_ID = derived_id("ord", "guest", "one")
+PRODUCT_ID = derived_id("prd", "rice")
+TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
+ADDRESS = ShippingAddress(
+    name="Sari",
+    line1="Jl. Kebon Jeruk 1",
+    city="Jakarta",
+    postal_code="11530",
+    country="ID",
+    latitude=-6.2,
+    longitude=106.8,
+)
+
+
+def now_and_then(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
+    """The answer of a coroutine."""
+    return asyncio.run(coroutine)
+
+
+def rupiah(amount_minor: int) -> Money:
+    return Money(amount=amount_minor, currency="IDR")
+
+
+def place(quantity: int = 2) -> Place:
+    line = PricedLine(
+        product_id=PRODUCT_ID,
+        sku="RICE-5",
+        name="Beras 5 kg",
+        quantity=quantity,
+        unit_price=rupiah(7_500_000),
+        price_source="retail",
+        total=rupiah(7_500_000 * quantity),
+    )
+    return Place(
+        market="retail",
+        lines=(line,),
+        total=line.total,
+        email="sari@example.com",
+        shipping_address=ADDRESS,
+        provider="sandbox",
+        method="card",
+    )
+
+
+class SqliteStorage:
+    """A Durable Object's storage on the host's SQLite."""
+
+    def __init__(self) -> None:
+        self._connection = sqlite3.connect(":memory:", isolation_level=None)
+        self._connection.row_factory = sqlite3.Row
+        self.alarm_ms: int | None = None
+
+    def execute(self, sql: str, *parameters: SqlValue) -> list[Row]:
+        try:
+            return [dict(row) for row in self._connection.execute(sql, parameters)]
+        except sqlite3.IntegrityError as refusal:
+            raise ConstraintViolated(str(refusal)) from refusal
+
+    def transaction(self, work: Callable[[], None]) -> None:
+        alarm_ms = self.alarm_ms
+        self._connection.execute("BEGIN")
+        try:
+            work()
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            self.alarm_ms = alarm_ms
+            raise
+        self._connection.execute("COMMIT")
+
+    def wake_at(self, moment_ms: int) -> None:
+        self.alarm_ms = moment_ms
+
+
+class Hours:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 21, 8, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, seconds: int) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@dataclass
+class OrderWorld:
+    """One order's object, with what it told of its changes."""
+
+    clock: Hours = field(default_factory=Hours)
+    storage: SqliteStorage = field(default_factory=SqliteStorage)
+    changes: list[str | None] = field(default_factory=list)
+
+    def history(self) -> StoredHistory:
+        return StoredHistory(self.storage, lambda: to_milliseconds(self.clock()))
+
+    def order(self, kind: str = "service", credential: str | None = None) -> OrderAggregate:
+        principal = Principal.model_validate({"kind": kind, "id": kind, "credential": credential})
+        call = Call(principal=principal, traceparent=TRACEPARENT, deadline_ms=2**52)
+        return OrderAggregate(self.history(), call, self.clock, self.changes.append)
+
+    def place(self, token: str = "tok_ok", quantity: int = 2) -> str:
+        """Place the order as a guest, who is given this access token."""
+        request = PlaceAtPrices(order_id=ORDER_ID, fingerprint="same", payment_token=token, command=place(quantity))
+        placed = now_and_then(self.order("guest").place(request))
+        assert placed.order.access_token is not None
+        return placed.order.access_token
+
+    def event_types(self) -> list[str]:
+        return [each.event.type for each in self.history().recorded()]
+
+
+class Breaking:
+    """Counts the calls to a fake; the test may have any of them break before or after its effect."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.breaks: Callable[[int], str | None] = lambda _call: None
+
+    def before(self) -> int:
+        self.calls += 1
+        if self.breaks(self.calls) == "before":
+            raise Unavailable("it broke before it acted")
+        return self.calls
+
+    def after(self, call: int) -> None:
+        if self.breaks(call) == "after":
+            raise Unavailable("it acted, but the answer was lost")
+
+
+class Shop:
+    """Stock, money and prices: what must agree with the order in the end."""
+
+    def __init__(self, pieces: int = 10, faults: Breaking | None = None) -> None:
+        self.on_hand = pieces
+        self.reservation: str | None = None
+        self.quantity = 0
+        self.charged = 0
+        self.refunded = 0
+        self.charges = 0
+        self.payment: str | None = None
+        self.sold = True
+        self.faults = faults or Breaking()
+
+    async def price_lines(self, request: PriceLines) -> PricedLines:
+        self.faults.before()
+        if not self.sold:
+            raise Invalid("it is not sold any more", code="not_sold_in_market")
+        return PricedLines(lines=[], total=rupiah(0))
+
+    async def reserve(self, request: ReserveStock) -> Reservation:
+        call = self.faults.before()
+        wanted = sum(line.quantity for line in request.lines)
+        if self.reservation == "released":
+            raise Conflict("the hold has ended", code="reservation_ended")
+        if self.reservation is None:
+            if wanted > self.on_hand:
+                missing: list[JsonValue] = [{"product_id": PRODUCT_ID, "requested": wanted, "available": self.on_hand}]
+                raise Conflict("not enough", code="insufficient_inventory", details={"missing": missing})
+            self.reservation, self.quantity = "held", wanted
+        self.faults.after(call)
+        return self._reservation(request.order_id)
+
+    async def confirm(self, request: OrderStock) -> Reservation:
+        call = self.faults.before()
+        if self.reservation not in ("held", "confirmed"):
+            raise Conflict("the hold has ended", code="reservation_ended")
+        if self.reservation == "held":
+            self.reservation, self.on_hand = "confirmed", self.on_hand - self.quantity
+        self.faults.after(call)
+        return self._reservation(request.order_id)
+
+    async def release(self, request: OrderStock) -> Reservation:
+        call = self.faults.before()
+        if self.reservation == "confirmed":
+            self.on_hand += self.quantity
+        self.reservation = "released"
+        self.faults.after(call)
+        return self._reservation(request.order_id)
+
+    async def request_payment(self, request: RequestPayment) -> Payment:
+        call = self.faults.before()
+        if self.payment in ("cancelled", "refunded"):
+            raise Conflict("it was cancelled", code="payment_cancelled")
+        if self.payment is None and request.token == "tok_declined":
+            self.payment = "declined"
+        if self.payment is None:
+            self.payment, self.charged, self.charges = "captured", request.amount.amount, self.charges + 1
+        self.faults.after(call)
+        return self._payment(request)
+
+    async def cancel_payment(self, request: CancelPayment) -> Payment:
+        call = self.faults.before()
+        if self.payment == "captured":
+            self.payment, self.refunded = "refunded", self.charged
+        elif self.payment is None:
+            self.payment = "cancelled"
+        self.faults.after(call)
+        return self._payment(request)
+
+    def _reservation(self, order_id: str) -> Reservation:
+        allocation = Allocation(product_id=PRODUCT_ID, warehouse_id="whs", warehouse_code="JKT", quantity=self.quantity)
+        held = [allocation] if self.reservation in ("held", "confirmed") else []
+        return Reservation.model_validate(
+            {"order_id": order_id, "status": self.reservation, "allocations": [each.model_dump() for each in held]}
+        )
+
+    def _payment(self, request: RequestPayment | CancelPayment) -> Payment:
+        failure = Failure(code="card_declined", detail="the bank said no") if self.payment == "declined" else None
+        return Payment.model_validate(
+            {
+                "id": "pay_1",
+                "order_id": request.order_id,
+                "provider": "sandbox",
+                "method": "card",
+                "status": self.payment,
+                "amount": request.amount,
+                "captured": rupiah(self.charged),
+                "refunded": rupiah(self.refunded),
+                "failure": failure,
+                "created_at": "",
+                "updated_at": "",
+            }
+        )
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+class DurableSteps:
+    """Durable execution in memory: remembers finished steps, repeats broken ones at once, dies where it is told."""
+
+    def __init__(self) -> None:
+        self.finished: dict[str, str] = {}
+        self._dies_at = ("", False)
+
+    def dies_at(self, name: str, after: bool = False) -> None:
+        """Die before this step, or after its work but before its end is remembered."""
+        self._dies_at = (name, after)
+
+    async def do(self, name: str, work: Callable[[], Awaitable[str]], retries: Retries) -> str:
+        if name in self.finished:
+            return self.finished[name]
+        if self._dies_at == (name, False):
+            raise Crash(name)
+        for _attempt in range(retries.limit + 1):
+            try:
+                answer = await work()
+                break
+            except Fault:
+                continue
+        else:
+            raise StepFailed(name)
+        if self._dies_at == (name, True):
+            raise Crash(name)
+        self.finished[name] = answer
+        return answer
+
+
+def services(world: OrderWorld, shop: Shop) -> Services:
+    return Services(orders=world.order(), pricing=shop, reservations=shop, charges=shop)

@@ -1,0 +1,149 @@
+"""The order's decisions, over every status and command."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from order.domain import commands, events
+from order.domain.commands import Command
+from order.domain.events import OrderEvent, UnknownEvent, read_event, write_event
+from order.domain.order import IllegalTransition, Order, decide, evolve, replay
+from shared_kernel.contracts.inventory import Allocation
+from tests.unit.order.order_world import ORDER_ID, PRODUCT_ID, place, rupiah
+
+TOTAL = place().total
+ALLOCATIONS = (Allocation(product_id=PRODUCT_ID, warehouse_id="whs_1", warehouse_code="JKT", quantity=2),)
+
+COMMANDS: dict[str, Command] = {
+    "place": place(),
+    "reserve": commands.RecordReservation(allocations=ALLOCATIONS, expires_at=None),
+    "request": commands.RequestPayment(),
+    "capture": commands.RecordCapture(payment_id="pay_1", amount=TOTAL),
+    "decline": commands.RecordDecline(payment_id="pay_1", code="card_declined", detail="no"),
+    "confirm": commands.Confirm(),
+    "fall": commands.DecideRejection(code="payment_declined", detail="no"),
+    "refund": commands.RecordRefund(payment_id="pay_1", amount=TOTAL),
+    "release": commands.RecordRelease(),
+    "reject": commands.Reject(),
+}
+
+# For each state, by the commands that lead to it, what each command gives there: the type of its event, "" where it
+# was done before, and nothing at all where it is illegal.
+STATES: dict[str, dict[str, str]] = {
+    "": {"place": "OrderPlaced"},
+    "place": {"reserve": "InventoryReserved", "fall": "RejectionDecided"},
+    "place reserve": {"reserve": "", "request": "PaymentRequested", "fall": "RejectionDecided"},
+    "place reserve request": {
+        "reserve": "",
+        "request": "",
+        "capture": "PaymentCaptured",
+        "decline": "PaymentDeclined",
+        "fall": "RejectionDecided",
+    },
+    "place reserve request capture": {
+        "reserve": "",
+        "request": "",
+        "capture": "",
+        "confirm": "OrderConfirmed",
+        "fall": "RejectionDecided",
+    },
+    "place reserve request decline": {"reserve": "", "request": "", "decline": "", "fall": "RejectionDecided"},
+    "place reserve request capture confirm": {"reserve": "", "request": "", "capture": "", "confirm": ""},
+    "place fall": {"fall": "", "release": "", "reject": "OrderRejected"},
+    "place reserve fall": {"fall": "", "release": "InventoryReleased"},
+    "place reserve fall release": {"fall": "", "release": "", "reject": "OrderRejected"},
+    "place reserve request fall": {"fall": "", "release": "InventoryReleased", "refund": "RefundIssued"},
+    "place reserve request capture fall": {"fall": "", "release": "InventoryReleased", "refund": "RefundIssued"},
+    "place reserve request capture fall release": {"fall": "", "release": "", "refund": "RefundIssued"},
+    "place reserve request capture fall refund": {"fall": "", "release": "InventoryReleased", "refund": ""},
+    "place reserve request decline fall": {"fall": "", "release": "InventoryReleased"},
+    "place reserve request decline fall release": {"fall": "", "release": "", "reject": "OrderRejected"},
+    "place reserve request decline fall release reject": {"fall": "", "release": "", "reject": ""},
+    "place reserve request capture fall refund release": {
+        "fall": "",
+        "release": "",
+        "refund": "",
+        "reject": "OrderRejected",
+    },
+    "place reserve request capture fall refund release reject": {"fall": "", "release": "", "refund": "", "reject": ""},
+}
+
+
+def history_of(names: str) -> list[OrderEvent]:
+    history: list[OrderEvent] = []
+    for name in names.split():
+        history += decide(ORDER_ID, replay(history), COMMANDS[name])
+    return history
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("state", STATES)
+def test_each_command_gives_in_each_state_exactly_what_the_table_says(state: str, name: str) -> None:
+    order = replay(history_of(state))
+    expected = STATES[state].get(name)
+    if expected is None:
+        with pytest.raises(IllegalTransition):
+            decide(ORDER_ID, order, COMMANDS[name])
+    else:
+        decided = decide(ORDER_ID, order, COMMANDS[name])
+        assert [event.type for event in decided][-1:] == ([expected] if expected else [])
+
+
+@given(st.lists(st.sampled_from(sorted(COMMANDS)), max_size=40))
+def test_no_sequence_of_commands_both_confirms_and_rejects(names: list[str]) -> None:
+    history: list[OrderEvent] = []
+    for name in names:
+        try:
+            history += decide(ORDER_ID, replay(history), COMMANDS[name])
+        except IllegalTransition:
+            continue
+    types = [event.type for event in history]
+    assert not {"OrderConfirmed", "RejectionDecided"} <= set(types)
+    assert len(types) == len(set(types))
+    if "OrderRejected" in types and "PaymentCaptured" in types:
+        assert "RefundIssued" in types
+    if "OrderRejected" in types and "InventoryReserved" in types:
+        assert "InventoryReleased" in types
+
+
+@given(st.lists(st.sampled_from(sorted(COMMANDS)), max_size=40))
+def test_replaying_what_was_stored_gives_the_same_order_at_every_version(names: list[str]) -> None:
+    history: list[OrderEvent] = []
+    order: Order | None = None
+    states = [order]
+    for name in ["place", *names]:
+        try:
+            decided = decide(ORDER_ID, order, COMMANDS[name])
+        except IllegalTransition:
+            continue
+        for event in decided:
+            order = evolve(order, event)
+            history.append(event)
+            states.append(order)
+    stored = [read_event(event.type, event.version, write_event(event)) for event in history]
+    assert stored == history
+    for version, state in enumerate(states):
+        assert replay(stored[:version]) == state
+        assert state is None or state.version == version
+
+
+def test_an_event_before_the_draft_is_refused() -> None:
+    with pytest.raises(ValueError, match="OrderDrafted"):
+        evolve(None, events.OrderConfirmed())
+
+
+def test_an_unknown_stored_form_is_named() -> None:
+    with pytest.raises(UnknownEvent, match="OrderPlaced version 99"):
+        read_event("OrderPlaced", 99, "{}")
+
+
+def test_a_capture_of_another_amount_is_refused() -> None:
+    order = replay(history_of("place reserve request"))
+    with pytest.raises(IllegalTransition, match="was captured for an order of"):
+        decide(ORDER_ID, order, commands.RecordCapture(payment_id="pay_1", amount=rupiah(1)))
+
+
+def test_a_second_payment_is_refused() -> None:
+    order = replay(history_of("place reserve request capture"))
+    with pytest.raises(IllegalTransition, match="another payment"):
+        decide(ORDER_ID, order, commands.RecordCapture(payment_id="pay_2", amount=TOTAL))

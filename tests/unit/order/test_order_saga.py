@@ -1,0 +1,198 @@
+"""The saga, through refusals, faults and crashes between any two lines."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from order.application.messages import CarryOut
+from order.domain.commands import DecideRejection
+from order_saga import saga
+from shared_kernel.contracts.order import GetOrder, PlacedOrder
+from tests.unit.order.order_world import (
+    ORDER_ID,
+    Breaking,
+    Crash,
+    DurableSteps,
+    OrderWorld,
+    Shop,
+    now_and_then,
+    services,
+)
+
+LONGEST_LIFE = 50
+
+
+def run(world: OrderWorld, shop: Shop, steps: DurableSteps | None = None) -> str:
+    return now_and_then(saga.run(ORDER_ID, steps or DurableSteps(), lambda: services(world, shop)))
+
+
+def order_of(world: OrderWorld) -> PlacedOrder:
+    return now_and_then(world.order().get_placed(GetOrder(id=ORDER_ID)))
+
+
+def assert_everything_agrees(world: OrderWorld, shop: Shop, pieces: int) -> None:
+    order = order_of(world)
+    assert order.status in ("confirmed", "rejected")
+    if order.status == "confirmed":
+        assert (shop.reservation, shop.on_hand) == ("confirmed", pieces - 2)
+        assert (shop.charges, shop.charged - shop.refunded) == (1, order.total.amount)
+    else:
+        assert (shop.reservation, shop.on_hand) == ("released", pieces)
+        assert shop.charged == shop.refunded
+        assert order.rejection is not None
+
+
+def test_an_order_is_confirmed_in_five_steps() -> None:
+    world, shop = OrderWorld(), Shop()
+    world.place()
+    assert run(world, shop) == "confirmed"
+    assert_everything_agrees(world, shop, pieces=10)
+    assert world.event_types()[3:] == ["InventoryReserved", "PaymentRequested", "PaymentCaptured", "OrderConfirmed"]
+
+
+def test_a_declined_payment_rejects_the_order_and_gives_the_stock_back() -> None:
+    world, shop = OrderWorld(), Shop()
+    world.place(token="tok_declined")
+    assert run(world, shop) == "rejected"
+    assert_everything_agrees(world, shop, pieces=10)
+    rejection = order_of(world).rejection
+    assert rejection is not None
+    assert rejection.code == "payment_declined"
+    assert order_of(world).payment.status == "declined"
+
+
+def test_an_order_for_more_than_there_is_says_what_was_missing() -> None:
+    world, shop = OrderWorld(), Shop(pieces=1)
+    world.place()
+    assert run(world, shop) == "rejected"
+    rejection = order_of(world).rejection
+    assert rejection is not None
+    assert rejection.code == "insufficient_inventory"
+    assert rejection.missing is not None
+    assert rejection.missing[0]["available"] == 1
+    assert shop.charges == 0
+
+
+def test_a_product_that_is_not_sold_any_more_rejects_the_order() -> None:
+    world, shop = OrderWorld(), Shop()
+    world.place()
+    shop.sold = False
+    assert run(world, shop) == "rejected"
+    assert_everything_agrees(world, shop, pieces=10)
+
+
+def test_a_provider_that_never_answers_rejects_the_order_as_unavailable() -> None:
+    faults = Breaking()
+    world, shop = OrderWorld(), Shop(faults=faults)
+    world.place()
+    faults.breaks = lambda call: "before" if 3 <= call <= 3 + saga.FORWARD.limit else None
+    assert run(world, shop) == "rejected"
+    assert_everything_agrees(world, shop, pieces=10)
+    rejection = order_of(world).rejection
+    assert rejection is not None
+    assert rejection.code == "payment_unavailable"
+    assert order_of(world).payment.status == "cancelled"
+
+
+def test_a_charge_whose_answers_are_all_lost_is_refunded() -> None:
+    faults = Breaking()
+    world, shop = OrderWorld(), Shop(faults=faults)
+    world.place()
+    faults.breaks = lambda call: "after" if 3 <= call <= 3 + saga.FORWARD.limit else None
+    assert run(world, shop) == "rejected"
+    assert_everything_agrees(world, shop, pieces=10)
+    assert shop.refunded == shop.charged > 0
+    assert "RefundIssued" in world.event_types()
+
+
+def test_a_rejection_that_comes_after_the_confirmation_leaves_the_order_confirmed() -> None:
+    world, shop = OrderWorld(), Shop()
+    world.place()
+    run(world, shop)
+    shop.sold = False
+    assert run(world, shop) == "confirmed"
+    assert_everything_agrees(world, shop, pieces=10)
+
+
+def test_another_run_carries_a_decided_rejection_to_its_end_with_its_first_reason() -> None:
+    world, shop = OrderWorld(), Shop()
+    world.place()
+    decided = DecideRejection(code="payment_declined", detail="no")
+    now_and_then(world.order().carry_out(CarryOut(command=decided)))
+    assert run(world, shop) == "rejected"
+    rejection = order_of(world).rejection
+    assert rejection is not None
+    assert rejection.code == "payment_declined"
+    assert_everything_agrees(world, shop, pieces=10)
+
+
+STEP_NAMES = [
+    saga.VALIDATE,
+    saga.RESERVE_STOCK,
+    saga.REQUEST_PAYMENT,
+    saga.CONFIRM_STOCK,
+    saga.CONFIRM_ORDER,
+    saga.DECIDE_REJECTION,
+    saga.CANCEL_PAYMENT,
+    saga.RELEASE_STOCK,
+    saga.REJECT_ORDER,
+]
+
+
+@pytest.mark.parametrize("token", ["tok_ok", "tok_declined"])
+@pytest.mark.parametrize("remembers", [True, False], ids=["resumed", "started anew"])
+@pytest.mark.parametrize("side", ["before", "after"])
+@pytest.mark.parametrize("name", STEP_NAMES)
+def test_a_crash_around_any_step_loses_nothing(name: str, side: str, remembers: bool, token: str) -> None:
+    world, shop = OrderWorld(), Shop()
+    world.place(token=token)
+    steps = DurableSteps()
+    steps.dies_at(name, after=side == "after")
+    try:
+        run(world, shop, steps)
+    except Crash:
+        steps.dies_at("")
+        run(world, shop, steps if remembers else DurableSteps())
+    assert_everything_agrees(world, shop, pieces=10)
+
+
+@given(
+    token=st.sampled_from(["tok_ok", "tok_declined"]),
+    breaks=st.lists(st.sampled_from([None, None, "before", "after"]), max_size=60),
+    crashes=st.lists(st.tuples(st.sampled_from(STEP_NAMES), st.booleans(), st.booleans()), max_size=4),
+)
+def test_any_mix_of_faults_and_crashes_ends_with_order_stock_and_money_in_agreement(
+    token: str, breaks: list[str | None], crashes: list[tuple[str, bool, bool]]
+) -> None:
+    faults = Breaking()
+    faults.breaks = lambda call: breaks[call - 1] if call <= len(breaks) else None
+    world, shop = OrderWorld(), Shop(faults=faults)
+    world.place(token=token)
+    steps = DurableSteps()
+    plan = list(crashes)
+    for _life in range(LONGEST_LIFE):
+        name, after, remembers = plan.pop() if plan else ("", False, False)
+        steps.dies_at(name, after)
+        try:
+            run(world, shop, steps)
+            break
+        except (Crash, saga.StepFailed):
+            if not remembers:
+                steps = DurableSteps()
+    else:
+        pytest.fail("the saga did not end")
+    assert_everything_agrees(world, shop, pieces=10)
+
+
+def test_two_runs_at_once_cannot_both_confirm_and_reject() -> None:
+    world, shop = OrderWorld(), Shop()
+    world.place()
+    steps = DurableSteps()
+    steps.dies_at(saga.CONFIRM_ORDER)
+    with pytest.raises(Crash):
+        run(world, shop, steps)
+    shop.sold = False
+    assert run(world, shop) == "rejected"
+    steps.dies_at("")
+    assert run(world, shop, steps) == "rejected"
+    assert_everything_agrees(world, shop, pieces=10)

@@ -1,0 +1,1 @@
+"""The saga that brings a placed order to its end."""
