@@ -1,0 +1,107 @@
+"""What the lists answer, which pass from a service to the client unread, and what the gateway itself answers."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+from shared_kernel.contracts.inventory import StockLevel, Warehouse
+from shared_kernel.contracts.order import OrderStatus
+from shared_kernel.contracts.product import Category, Market, Product
+from shared_kernel.money import Money
+
+
+class ProductPage(BaseModel):
+    """A page of products; `next_cursor` is null on the last one."""
+
+    items: list[Product]
+    next_cursor: str | None
+
+
+class CategoryList(BaseModel):
+    """All categories, parents before children."""
+
+    items: list[Category]
+
+
+class WarehouseList(BaseModel):
+    """All warehouses, by code."""
+
+    items: list[Warehouse]
+
+
+class StockList(BaseModel):
+    """Stock levels."""
+
+    items: list[StockLevel]
+
+
+class OrderEvent(BaseModel):
+    """One thing that happened to an order; `data` depends on `type` and `version`."""
+
+    sequence: int
+    type: str
+    version: int
+    occurred_at: str
+    actor: str
+    data: dict[str, object]
+
+
+class OrderEventList(BaseModel):
+    """An order's history, oldest first."""
+
+    items: list[OrderEvent]
+
+
+class OrderSummary(BaseModel):
+    """An order in a list, as it was when the list last heard of it."""
+
+    id: str
+    status: OrderStatus
+    market: Market
+    email: str
+    total: Money
+    version: int
+    placed_at: str
+
+
+class OrderPage(BaseModel):
+    """A page of orders, newest first; `next_cursor` is null on the last one."""
+
+    items: list[OrderSummary]
+    next_cursor: str | None
+
+
+class SandboxCharge(BaseModel):
+    """A charge in the sandbox provider's own book."""
+
+    reference: str
+    idempotency_key: str
+    amount: Money
+    refunded: Money
+    status: str
+
+
+class SandboxChargeList(BaseModel):
+    """All charges of the sandbox provider."""
+
+    items: list[SandboxCharge]
+
+
+class ServiceHealth(BaseModel):
+    """How one service is; the parts that it does not have, or could not tell of, are absent."""
+
+    status: str
+    database: str | None = None
+    secrets: str | None = None
+    response_time_ms: int
+
+
+class HealthReport(BaseModel):
+    """How the whole system is; `secrets` are the gateway's own."""
+
+    status: Literal["ok", "degraded"]
+    service: Literal["gateway"] = "gateway"
+    version: str
+    environment: str
+    secrets: Literal["ok", "missing"]
+    services: dict[str, ServiceHealth]

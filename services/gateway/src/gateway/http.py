@@ -1,0 +1,66 @@
+"""A request and a response as plain Python, so that all but the entry point runs anywhere."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pydantic import BaseModel
+
+JSON = "application/json"
+
+
+class Body(Protocol):
+    """What the client sends after the headers; it may never end."""
+
+    async def read(self, limit_bytes: int) -> bytes | None:
+        """All of it, or None as soon as more than `limit_bytes` have come; ConnectionError when it breaks off."""
+        ...
+
+    async def discard(self, limit_bytes: int) -> None:
+        """Read on, keeping nothing, to the end or for a little more than `limit_bytes`; ConnectionError."""
+        ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request; `header` is asked with a lower-case name, `path` and `query` are still percent-encoded."""
+
+    method: str
+    path: str
+    query: str
+    header: Callable[[str], str | None]
+    body: Body
+
+
+@dataclass(frozen=True)
+class Response:
+    """One response; header names are in lower case."""
+
+    status: int
+    text: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def having(self, headers: Mapping[str, str]) -> "Response":
+        """The same with more headers; those that it has already win."""
+        return Response(self.status, self.text, {**headers, **self.headers})
+
+
+def json_text(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A response of JSON text as it is."""
+    return Response(status, text, {"content-type": JSON, **(headers or {})})
+
+
+def json_of(model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A response of a model, without the fields that hold nothing."""
+    return json_text(model.model_dump_json(exclude_none=True), status, headers)
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """Path and query of an absolute URL as the WHATWG URL standard serialises it.
+
+    >>> split_url("https://shop.example/api/products?q=tea")
+    ('/api/products', 'q=tea')
+    """
+    _, _, after_scheme = url.partition("//")
+    path, _, query = after_scheme[after_scheme.find("/") :].partition("?")
+    return path, query

@@ -1,0 +1,53 @@
+"""Headers that decide whether a request is carried out: `If-Match`, `If-None-Match`, `Idempotency-Key`.
+
+The entity tag of a thing is its version in quotes (`"3"`).
+"""
+
+import re
+
+from gateway.problems import Malformed, PreconditionRequired
+from shared_kernel.errors import PreconditionFailed
+
+_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
+_VERSION_TAG = re.compile(r'"([1-9][0-9]{0,14})"')
+IDEMPOTENCY_KEY_PATTERN = r"^[\x21-\x7e]{1,255}$"
+_KEY = re.compile(IDEMPOTENCY_KEY_PATTERN)
+
+
+def entity_tag(version: int) -> str:
+    """The strong entity tag of a version (RFC 9110, 8.8.3)."""
+    return f'"{version}"'
+
+
+def is_unchanged(if_none_match: str | None, tag: str | None) -> bool:
+    """Whether the client has what it would be sent (RFC 9110, 13.1.2: compared weakly)."""
+    if if_none_match is None or tag is None:
+        return False
+    held = [each.removeprefix("W/") for each in _TAG.findall(if_none_match)]
+    return if_none_match.strip() == "*" or tag in held
+
+
+def expected_version(if_match: str | None) -> int:
+    """The version that the change is for.
+
+    PreconditionRequired without the header; Malformed unless it is one entity tag; PreconditionFailed for
+    a tag that no version ever had, as a weak one.
+    """
+    if if_match is None:
+        raise PreconditionRequired("say with If-Match which version you have seen, as its ETag")
+    tag = if_match.strip()
+    if not _TAG.fullmatch(tag):
+        raise Malformed("If-Match must be the ETag of the one version you have seen", code="malformed_if_match")
+    version = _VERSION_TAG.fullmatch(tag)
+    if version is None:
+        raise PreconditionFailed("no version has this ETag")
+    return int(version[1])
+
+
+def idempotency_key(header: str | None) -> str:
+    """The key under which the request may be repeated; Malformed without one or with a strange one."""
+    if header is None:
+        raise Malformed("send an Idempotency-Key, a new one for each new request", code="idempotency_key_missing")
+    if not _KEY.fullmatch(header):
+        raise Malformed("Idempotency-Key must be 1 to 255 visible ASCII characters", code="idempotency_key_malformed")
+    return header

@@ -1,0 +1,10 @@
+"""Everything that the API can do, in the order in which its description lists it."""
+
+from typing import Any
+
+from gateway.routes import catalogue, description, orders, payments, stock, system
+from gateway.routing import Route
+
+ROUTES: tuple[Route[Any], ...] = description.with_description(
+    (*catalogue.ROUTES, *stock.ROUTES, *orders.ROUTES, *payments.ROUTES, *system.ROUTES)
+)

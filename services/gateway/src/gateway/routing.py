@@ -1,0 +1,139 @@
+"""Routes: what one declares, what its handler is given, and how a request finds it.
+
+A path parameter named `id` or `..._id` holds an id: a path with anything else in its place leads nowhere,
+so that no service is asked for what cannot exist.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Generic, TypeVar
+from urllib.parse import unquote
+
+from pydantic import BaseModel
+
+from gateway.http import Response
+from gateway.problems import MethodNotAllowed
+from gateway.services import Contract, Services
+from shared_kernel.errors import NotFound
+from shared_kernel.ids import is_id
+from shared_kernel.rpc import Principal
+
+Input = TypeVar("Input", bound=BaseModel)
+
+
+class Access(Enum):
+    """Who may call a route at all; what he may see of it is for the service to say."""
+
+    ANYONE = "anyone"
+    OWNER = "the owner of the order, by its access token, or staff"
+    STAFF = "staff"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """This deployment; `staff_token` is None where the secret is missing."""
+
+    environment: str
+    version: str
+    cors_origins: str
+    staff_token: str | None
+
+
+@dataclass(frozen=True)
+class Asked(Generic[Input]):
+    """A request that is as its route declares: `input` is its query, or its body where the method has one.
+
+    `idempotency_key` and `expected_version` are given where the route declares them.
+    """
+
+    path: Mapping[str, str]
+    input: Input
+    principal: Principal
+    services: Services
+    settings: Settings
+    idempotency_key: str = ""
+    expected_version: int = 0
+
+    def ask(self, contract: type[Contract]) -> Contract:
+        """A service, on behalf of the caller."""
+        return self.services.ask(contract, self.principal)
+
+
+@dataclass(frozen=True)
+class Route(Generic[Input]):
+    """One thing that the API can do, for the router and for the description of the API.
+
+    `input` reads the query of GET and DELETE, and the body of the other methods. `refuses` are the statuses
+    of the errors that the rest of the declaration does not imply.
+    """
+
+    method: str
+    path: str
+    access: Access
+    handler: Callable[[Asked[Input]], Awaitable[Response]]
+    input: type[Input]
+    summary: str
+    output: type[BaseModel] | None = None
+    media_type: str = "application/json"
+    status: int = 200
+    refuses: tuple[int, ...] = ()
+    needs_idempotency_key: bool = False
+    needs_if_match: bool = False
+    has_etag: bool = False
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the input is the body."""
+        return self.method in ("POST", "PUT", "PATCH")
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of the path's parameters."""
+        return re.findall(r"{(\w+)}", self.path)
+
+
+class Router:
+    """Finds the route of a request."""
+
+    def __init__(self, routes: Iterable[Route[Any]]) -> None:
+        self._paths: dict[str, dict[str, Route[Any]]] = {}
+        for route in routes:
+            methods = self._paths.setdefault(route.path, {})
+            if route.method in methods:
+                raise ValueError(f"two routes for {route.method} {route.path}")
+            methods[route.method] = route
+        self._patterns = [
+            (re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path)), methods) for path, methods in self._paths.items()
+        ]
+
+    def find(self, method: str, path: str) -> tuple[Route[Any], dict[str, str]]:
+        """The route and its path's parameters, GET's for HEAD; NotFound, MethodNotAllowed."""
+        methods, parameters = self._at(path)
+        route = methods.get("GET" if method == "HEAD" else method)
+        if route is None:
+            raise MethodNotAllowed(method, _allowed(methods))
+        return route, parameters
+
+    def allowed(self, path: str) -> str:
+        """The methods that a path knows, as `Allow` lists them; NotFound."""
+        return _allowed(self._at(path)[0])
+
+    def _at(self, path: str) -> tuple[dict[str, Route[Any]], dict[str, str]]:
+        for pattern, methods in self._patterns:
+            match = pattern.fullmatch(path)
+            if match is not None:
+                parameters = {name: unquote(value) for name, value in match.groupdict().items()}
+                if all(_fits(name, value) for name, value in parameters.items()):
+                    return methods, parameters
+        raise NotFound("there is nothing at this path")
+
+
+def _fits(name: str, value: str) -> bool:
+    return not (name == "id" or name.endswith("_id")) or is_id(value.partition("_")[0], value)
+
+
+def _allowed(methods: Iterable[str]) -> str:
+    known = set(methods)
+    return ", ".join(sorted(known | {"OPTIONS"} | ({"HEAD"} if "GET" in known else set())))

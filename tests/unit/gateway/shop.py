@@ -1,0 +1,296 @@
+"""A shop behind the gateway, small enough to see through: every contract that the gateway calls, by hand."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from gateway.services import Contract
+from shared_kernel.contracts import inventory, order, payment, product
+from shared_kernel.contracts.model import Health, Nothing
+from shared_kernel.errors import Conflict, Invalid, NotFound, PreconditionFailed
+from shared_kernel.money import Money
+from shared_kernel.rpc import Call, Json, Principal
+
+PRODUCT_ID = "prd_01JDTEA0000000000000000000"
+OTHER_PRODUCT_ID = "prd_01JDC0FFEE0000000000000000"
+CATEGORY_ID = "cat_01JDTEA0000000000000000000"
+WAREHOUSE_ID = "whs_01JDJAKARTA000000000000000"
+ORDER_ID = "ord_01JD0RDER00000000000000000"
+PAYMENT_ID = "pay_01JDPAY0000000000000000000"
+ORDER_TOKEN = "order-access-token"
+NOW = "2026-11-21T08:30:00.000Z"
+PRICE = Money(amount=12_500_000, currency="IDR")
+WELL = Health(status="ok", database="ok")
+
+
+def a_product(version: int = 3, **changes: Any) -> product.Product:
+    """Tea, as anyone sees it."""
+    tea = product.Product(
+        id=PRODUCT_ID,
+        sku="TEA-1",
+        name="Tea",
+        description="",
+        availability=product.MarketAvailability(),
+        price=PRICE,
+        version=version,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    return tea.model_copy(update=changes)
+
+
+def an_order(request: order.OrderRequest, access_token: str | None = None) -> order.PlacedOrder:
+    """The order that this request makes, unpriced but for one line."""
+    line = product.PricedLine(
+        product_id=PRODUCT_ID,
+        sku="TEA-1",
+        name="Tea",
+        quantity=1,
+        unit_price=PRICE,
+        price_source="retail",
+        total=PRICE,
+    )
+    return order.PlacedOrder(
+        id=ORDER_ID,
+        status="pending",
+        market="retail",
+        items=[line],
+        total=PRICE,
+        email=request.email,
+        shipping_address=request.shipping_address,
+        payment=order.OrderPayment(
+            provider=request.payment.provider, method=request.payment.method, status="not_requested"
+        ),
+        version=2,
+        placed_at=NOW,
+        access_token=access_token,
+    )
+
+
+def a_payment() -> payment.Payment:
+    """The captured payment of the order."""
+    return payment.Payment(
+        id=PAYMENT_ID,
+        order_id=ORDER_ID,
+        provider="sandbox",
+        method="card",
+        status="captured",
+        amount=PRICE,
+        captured=PRICE,
+        refunded=Money(amount=0, currency="IDR"),
+        created_at=NOW,
+        updated_at=NOW,
+    )
+
+
+@dataclass
+class Shop:
+    """What the services hold and what they were asked; `failures` are raised by the methods that they name."""
+
+    failures: dict[str, Exception] = field(default_factory=dict)
+    asked: list[tuple[str, Principal]] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    placed: dict[str, order.OrderRequest] = field(default_factory=dict)
+    stock: list[inventory.SetStock] = field(default_factory=list)
+    health: Health = WELL
+
+    def connect(self, contract: type[Contract], call: Call, observe: Callable[[int], None]) -> Contract:
+        """What the gateway is given to reach the services: each call takes 7 ms."""
+        self.calls.append(call)
+        return cast(Contract, _SERVICES[contract](self, call.principal, observe))
+
+    def noted(self, method: str, principal: Principal) -> None:
+        """Note the call, or fail as told."""
+        self.asked.append((method, principal))
+        if method in self.failures:
+            raise self.failures[method]
+
+
+class _Service:
+    def __init__(self, shop: Shop, principal: Principal, observe: Callable[[int], None]) -> None:
+        self._shop = shop
+        self._principal = principal
+        self._observe = observe
+
+    def _note(self, method: str) -> None:
+        self._observe(7)
+        self._shop.noted(method, self._principal)
+
+    async def health(self, request: Nothing) -> Health:
+        self._note(f"{type(self).__name__}.health")
+        return self._shop.health
+
+
+class Catalogue(_Service):
+    """One product: tea."""
+
+    async def get_product(self, request: product.GetProduct) -> product.Product:
+        self._note("get_product")
+        if request.id != PRODUCT_ID:
+            raise NotFound("there is no such product", code="product_not_found")
+        return a_product(wholesale_price=PRICE) if self._principal.kind == "staff" else a_product()
+
+    async def list_products(self, request: product.ListProducts) -> Json:
+        self._note("list_products")
+        if request.cursor is not None:
+            raise Invalid("the cursor is of another list", code="invalid_cursor")
+        return Json(f'{{"items": [{a_product().model_dump_json(exclude_none=True)}], "next_cursor": null}}')
+
+    async def list_categories(self, request: Nothing) -> Json:
+        self._note("list_categories")
+        return Json('{"items": []}')
+
+
+class ProductAdmin(_Service):
+    """Staff's side of the catalogue."""
+
+    async def create_product(self, request: product.NewProduct) -> product.Product:
+        self._note("create_product")
+        if request.sku == "TAKEN":
+            raise Conflict("another product has this SKU", code="sku_taken")
+        return a_product(version=1, sku=request.sku, name=request.name)
+
+    async def change_product(self, request: product.ChangeProduct) -> product.Product:
+        self._note("change_product")
+        if request.expected_version != 3:
+            raise PreconditionFailed("the product has changed since")
+        return a_product(version=4, name=request.changes.name or "Tea")
+
+    async def delete_product(self, request: product.DeleteProduct) -> Nothing:
+        self._note("delete_product")
+        return Nothing()
+
+    async def create_category(self, request: product.NewCategory) -> product.Category:
+        self._note("create_category")
+        return product.Category(id=CATEGORY_ID, name=request.name, parent_id=request.parent_id, version=1)
+
+
+class Stock(_Service):
+    """Five pieces of everything."""
+
+    async def get_availability(self, request: inventory.GetAvailability) -> inventory.Availability:
+        self._note("get_availability")
+        return inventory.Availability(product_id=request.product_id, available=5)
+
+
+class InventoryAdmin(_Service):
+    """One warehouse, whose counts are noted."""
+
+    async def create_warehouse(self, request: inventory.NewWarehouse) -> inventory.Warehouse:
+        self._note("create_warehouse")
+        return inventory.Warehouse(id=WAREHOUSE_ID, **request.model_dump())
+
+    async def list_warehouses(self, request: Nothing) -> Json:
+        self._note("list_warehouses")
+        return Json('{"items": []}')
+
+    async def set_stock(self, request: inventory.SetStock) -> inventory.StockLevel:
+        self._note("set_stock")
+        if request.expected_on_hand not in (None, 5):
+            raise Conflict("another count came between", code="stock_changed")
+        self._shop.stock.append(request)
+        return inventory.StockLevel(
+            warehouse_id=request.warehouse_id,
+            warehouse_code="JKT",
+            product_id=request.product_id,
+            on_hand=request.on_hand,
+            reserved=0,
+            available=request.on_hand,
+            low_stock_threshold=request.low_stock_threshold,
+        )
+
+    async def list_stock(self, request: inventory.ListStock) -> Json:
+        self._note(f"list_stock low={request.low}")
+        return Json('{"items": []}')
+
+
+class Payments(_Service):
+    """One payment."""
+
+    async def get_payment(self, request: payment.GetPayment) -> payment.Payment:
+        self._note("get_payment")
+        if request.id != PAYMENT_ID:
+            raise NotFound("no payment has this id")
+        return a_payment()
+
+
+class PaymentAdmin(_Service):
+    """Refunds are always possible."""
+
+    async def refund(self, request: payment.RefundPayment) -> payment.Refund:
+        self._note(f"refund {request.idempotency_key}")
+        return payment.Refund(
+            id="rfd_1", amount=request.amount, reason=request.reason, status="succeeded", payment=a_payment()
+        )
+
+    async def list_sandbox_charges(self, request: Nothing) -> Json:
+        self._note("list_sandbox_charges")
+        return Json('{"items": []}')
+
+
+class Orders(_Service):
+    """Orders by their key; the one order is opened by its token."""
+
+    async def place_order(self, request: order.PlaceOrder) -> order.Placed:
+        self._note("place_order")
+        before = self._shop.placed.setdefault(request.idempotency_key, request.request)
+        if before != request.request:
+            raise Invalid("this key was used for another request", code="idempotency_key_reused")
+        is_replayed = ("place_order", self._principal) in self._shop.asked[:-1]
+        return order.Placed(order=an_order(request.request, ORDER_TOKEN), replayed=is_replayed)
+
+    async def get_order(self, request: order.GetOrder) -> order.Order:
+        self._note(f"get_order version={request.version} at={request.at}")
+        self._open(request.id)
+        return an_order(order.OrderRequest.model_validate(ORDER_REQUEST))
+
+    async def get_events(self, request: order.GetEvents) -> Json:
+        self._note("get_events")
+        self._open(request.id)
+        return Json('{"items": []}')
+
+    def _open(self, order_id: str) -> None:
+        if order_id != ORDER_ID or (self._principal.kind != "staff" and self._principal.credential != ORDER_TOKEN):
+            raise NotFound("there is no such order", code="order_not_found")
+
+
+class OrderAdmin(_Service):
+    """No orders."""
+
+    async def list_orders(self, request: order.ListOrders) -> Json:
+        self._note("list_orders")
+        return Json('{"items": [], "next_cursor": null}')
+
+
+_SERVICES: Mapping[type[object], type[_Service]] = {
+    product.Catalogue: Catalogue,
+    product.Admin: ProductAdmin,
+    inventory.Stock: Stock,
+    inventory.Admin: InventoryAdmin,
+    payment.Payments: Payments,
+    payment.Admin: PaymentAdmin,
+    order.Orders: Orders,
+    order.Admin: OrderAdmin,
+}
+
+ORDER_REQUEST: dict[str, Any] = {
+    "items": [{"product_id": PRODUCT_ID, "quantity": 1}],
+    "email": "sari@example.com",
+    "shipping_address": {
+        "name": "Sari",
+        "line1": "Jalan Melati 1",
+        "city": "Jakarta",
+        "postal_code": "10110",
+        "country": "ID",
+        "latitude": -6.2,
+        "longitude": 106.8,
+    },
+    "payment": {"provider": "sandbox", "method": "card", "token": "tok_ok"},
+}
+
+NEW_PRODUCT: dict[str, Any] = {
+    "sku": "TEA-2",
+    "name": "Green tea",
+    "retail_price": {"amount": 100, "currency": "IDR"},
+    "wholesale_price": {"amount": 80, "currency": "IDR"},
+}

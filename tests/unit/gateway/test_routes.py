@@ -1,0 +1,147 @@
+"""Every route, asked as it should be."""
+
+from typing import Any
+
+import pytest
+
+from gateway.routes import ROUTES
+from tests.unit.gateway.client import Client, told
+from tests.unit.gateway.shop import (
+    NEW_PRODUCT,
+    ORDER_ID,
+    ORDER_REQUEST,
+    ORDER_TOKEN,
+    PAYMENT_ID,
+    PRODUCT_ID,
+    WAREHOUSE_ID,
+    Shop,
+)
+
+NEW_WAREHOUSE = {"code": "JKT", "name": "Jakarta", "latitude": -6, "longitude": 106.8}
+REFUND = {"amount": {"amount": 100, "currency": "IDR"}, "reason": "broken"}
+KEY = {"idempotency-key": "k-1"}
+
+Good = tuple[str, str, str, Any, dict[str, str], int]
+GOOD: list[Good] = [
+    ("guest", "GET", "/health", None, {}, 200),
+    ("guest", "GET", "/openapi.json", None, {}, 200),
+    ("guest", "GET", "/docs", None, {}, 200),
+    ("guest", "GET", "/api/products?q=tea&sort=-price&limit=5&min_price=1", None, {}, 200),
+    ("guest", "GET", f"/api/products/{PRODUCT_ID}", None, {}, 200),
+    ("staff", "POST", "/api/products", NEW_PRODUCT, {}, 201),
+    ("staff", "PATCH", f"/api/products/{PRODUCT_ID}", {"name": "Black tea"}, {"if-match": '"3"'}, 200),
+    ("staff", "DELETE", f"/api/products/{PRODUCT_ID}", None, {}, 204),
+    ("guest", "GET", "/api/categories", None, {}, 200),
+    ("staff", "POST", "/api/categories", {"name": "Drinks"}, {}, 201),
+    ("guest", "GET", f"/api/products/{PRODUCT_ID}/availability", None, {}, 200),
+    ("staff", "GET", "/api/warehouses", None, {}, 200),
+    ("staff", "POST", "/api/warehouses", NEW_WAREHOUSE, {}, 201),
+    ("staff", "PUT", f"/api/warehouses/{WAREHOUSE_ID}/stock/{PRODUCT_ID}", {"on_hand": 5}, {}, 200),
+    ("staff", "GET", "/api/inventory?low=true", None, {}, 200),
+    ("guest", "POST", "/api/orders", ORDER_REQUEST, KEY, 202),
+    ("staff", "GET", "/api/orders?status=confirmed", None, {}, 200),
+    ("owner", "GET", f"/api/orders/{ORDER_ID}", None, {}, 200),
+    ("staff", "GET", f"/api/orders/{ORDER_ID}", None, {}, 200),
+    ("owner", "GET", f"/api/orders/{ORDER_ID}/events", None, {}, 200),
+    ("staff", "GET", f"/api/payments/{PAYMENT_ID}", None, {}, 200),
+    ("owner", "GET", f"/api/payments/{PAYMENT_ID}", None, {}, 200),
+    ("staff", "POST", f"/api/payments/{PAYMENT_ID}/refunds", REFUND, KEY, 201),
+    ("staff", "GET", "/api/sandbox/charges", None, {}, 200),
+]
+TOKENS = {"guest": None, "owner": ORDER_TOKEN, "staff": "a-staff-token"}
+
+
+@pytest.mark.parametrize("good", GOOD, ids=lambda good: " ".join(good[:3]))
+def test_good_request_is_answered(good: Good) -> None:
+    who, method, target, body, headers, status = good
+    response = Client().ask(method, target, json_body=body, headers=headers, token=TOKENS[who])
+    assert response.status == status, response.text
+
+
+def test_every_route_has_a_good_request() -> None:
+    asked = {(method, target.partition("?")[0]) for _, method, target, *_ in GOOD}
+    ids = {PRODUCT_ID: "{id}", ORDER_ID: "{id}", PAYMENT_ID: "{id}", WAREHOUSE_ID: "{id}"}
+    templates = {("PUT", "/api/warehouses/{id}/stock/{product_id}")}
+    for method, path in asked:
+        templates.add((method, "/".join(ids.get(part, part) for part in path.split("/"))))
+    assert {(route.method, route.path) for route in ROUTES} <= templates
+
+
+def test_list_is_passed_on_as_the_service_wrote_it() -> None:
+    response = Client().ask("GET", "/api/products")
+    assert told(response)["items"][0]["id"] == PRODUCT_ID
+    assert told(response)["next_cursor"] is None
+    assert response.headers["content-type"] == "application/json"
+
+
+def test_fields_that_hold_nothing_are_left_out() -> None:
+    assert "retail_price" not in told(Client().ask("GET", f"/api/products/{PRODUCT_ID}"))
+
+
+def test_new_product_says_where_it_is_and_its_version() -> None:
+    response = Client().as_staff("POST", "/api/products", json_body=NEW_PRODUCT)
+    assert response.headers["location"] == f"/api/products/{PRODUCT_ID}"
+    assert response.headers["etag"] == '"1"'
+
+
+def test_deleted_product_is_answered_without_a_body() -> None:
+    assert Client().as_staff("DELETE", f"/api/products/{PRODUCT_ID}").text is None
+
+
+def test_stock_count_reaches_inventory_with_the_ids_of_the_path() -> None:
+    client = Client()
+    count = {"on_hand": 9, "low_stock_threshold": 2, "expected_on_hand": 5}
+    response = client.as_staff("PUT", f"/api/warehouses/{WAREHOUSE_ID}/stock/{PRODUCT_ID}", json_body=count)
+    assert told(response)["on_hand"] == 9
+    (recorded,) = client.shop.stock
+    assert (recorded.warehouse_id, recorded.product_id) == (WAREHOUSE_ID, PRODUCT_ID)
+    assert (recorded.on_hand, recorded.low_stock_threshold, recorded.expected_on_hand) == (9, 2, 5)
+
+
+def test_low_stock_filter_reaches_inventory() -> None:
+    client = Client()
+    client.as_staff("GET", "/api/inventory?low=true")
+    client.as_staff("GET", "/api/inventory")
+    assert [method for method, _ in client.shop.asked] == ["list_stock low=True", "list_stock low=False"]
+
+
+def test_placed_order_says_where_it_is_and_gives_its_access_token() -> None:
+    response = Client().ask("POST", "/api/orders", json_body=ORDER_REQUEST, headers=KEY)
+    assert response.headers["location"] == f"/api/orders/{ORDER_ID}"
+    assert told(response)["access_token"] == ORDER_TOKEN
+    assert "idempotent-replayed" not in response.headers
+
+
+def test_repeated_order_is_answered_the_same_and_says_so() -> None:
+    client = Client()
+    first = client.ask("POST", "/api/orders", json_body=ORDER_REQUEST, headers=KEY)
+    second = client.ask("POST", "/api/orders", json_body=ORDER_REQUEST, headers=KEY)
+    assert second.headers["idempotent-replayed"] == "true"
+    assert (second.status, second.text) == (first.status, first.text)
+
+
+def test_order_is_asked_for_at_a_version_or_a_time() -> None:
+    client = Client()
+    client.as_staff("GET", f"/api/orders/{ORDER_ID}?version=3")
+    client.as_staff("GET", f"/api/orders/{ORDER_ID}?at=2026-11-21T08:30:00%2B07:00")
+    assert [method for method, _ in client.shop.asked] == [
+        "get_order version=3 at=None",
+        "get_order version=None at=2026-11-21 01:30:00+00:00",
+    ]
+
+
+def test_refund_reaches_payment_with_its_key() -> None:
+    client = Client()
+    response = client.as_staff("POST", f"/api/payments/{PAYMENT_ID}/refunds", json_body=REFUND, headers=KEY)
+    assert told(response)["payment"]["id"] == PAYMENT_ID
+    assert client.shop.asked[0][0] == "refund k-1"
+
+
+def test_every_call_carries_who_asks_the_trace_and_a_deadline() -> None:
+    client = Client(Shop())
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    client.as_staff("GET", "/api/warehouses", headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
+    (call,) = client.shop.calls
+    assert call.principal.kind == "staff"
+    assert call.traceparent.split("-")[1] == trace
+    assert call.deadline_ms > 10_000
