@@ -1,0 +1,95 @@
+"""What Pasar consists of: every Worker, what it binds to, owns, publishes and hears, in each environment.
+
+This data is the one source of the committed Worker configurations, the binding matrix, the deploy order and the
+local run. Importing this module checks it.
+"""
+
+from __future__ import annotations
+
+from wrangler.topology_model import (
+    EVERY_MINUTE,
+    Binding,
+    DurableObject,
+    Setting,
+    Topology,
+    Worker,
+    Workflow,
+    database,
+    inbox,
+)
+from wrangler.topology_rules import checked
+
+VERSION = "0.1.0"
+# Python 3.14 is the runtime from 2026-09-08 on.
+COMPATIBILITY_DATE = "2026-11-17"
+
+_ORDER_EVENTS = ("order.placed", "order.awaiting_payment", "order.confirmed", "order.rejected")
+
+PASAR = checked(
+    Topology(
+        workers=(
+            Worker(
+                name="gateway",
+                bindings=(
+                    Binding("PRODUCT", "product"),
+                    Binding("PRODUCT_ADMIN", "product", "Admin"),
+                    Binding("INVENTORY", "inventory"),
+                    Binding("INVENTORY_ADMIN", "inventory", "Admin"),
+                    Binding("PAYMENT", "payment"),
+                    Binding("PAYMENT_ADMIN", "payment", "Admin"),
+                    Binding("ORDER", "order"),
+                    Binding("ORDER_ADMIN", "order", "Admin"),
+                ),
+                # A deployed shop enters the origins of its own pages here, separated by commas.
+                settings=(Setting("CORS_ORIGINS", local="*", staging="", production=""),),
+                secrets=("STAFF_TOKEN",),
+                public=True,
+            ),
+            Worker(
+                name="product",
+                entrypoints=("Default", "Admin", "Pricing"),
+                database=database("product"),
+                publishes=("product.created", "product.changed", "product.deleted"),
+                crons=(EVERY_MINUTE,),
+            ),
+            Worker(
+                name="inventory",
+                entrypoints=("Default", "Admin", "Reservations"),
+                database=database("inventory"),
+                publishes=("stock.low", "stock.reserved", "stock.confirmed", "stock.released"),
+                crons=(EVERY_MINUTE,),
+                settings=(Setting("HOLD_SECONDS", local="600", staging="600", production="600"),),
+            ),
+            Worker(
+                name="payment",
+                entrypoints=("Default", "Admin", "Charges"),
+                database=database("payment"),
+                publishes=(
+                    "payment.captured",
+                    "payment.declined",
+                    "payment.cancelled",
+                    "payment.refunded",
+                    "payment.refund_due",
+                ),
+                crons=(EVERY_MINUTE,),
+                settings=(Setting("SANDBOX", local="enabled", staging="enabled", production="disabled"),),
+            ),
+            Worker(
+                name="order",
+                entrypoints=("Default", "Admin"),
+                bindings=(
+                    Binding("PRODUCT_PRICING", "product", "Pricing"),
+                    Binding("INVENTORY_RESERVATIONS", "inventory", "Reservations"),
+                    Binding("PAYMENT_CHARGES", "payment", "Charges"),
+                ),
+                database=database("order"),
+                publishes=_ORDER_EVENTS,
+                subscribes=_ORDER_EVENTS,
+                consumes=inbox("order"),
+                durable_objects=(DurableObject("ORDERS", "OrderObject", migration_tag="v1"),),
+                workflows=(Workflow("ORDER_SAGA", "order-saga", "OrderSaga"),),
+                packages=("shared_kernel", "workflows/order_saga"),
+            ),
+        )
+    )
+)

@@ -1,0 +1,1 @@
+"""What the Workers use of Pyodide."""
