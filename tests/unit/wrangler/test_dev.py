@@ -1,0 +1,224 @@
+"""A local run from its start to its end, with a program in wrangler's place."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.unit.wrangler.fake_checkout import calls, fake_checkout, lives, wait_until
+from wrangler.checkout import Checkout
+from wrangler.dev import DEFAULT_PORT, free_port, parse_options
+from wrangler.guarded import RunFailed
+from wrangler.rendering import ROOT
+from wrangler.running import Connection, read_connection
+
+RUNNER = """\
+import sys
+from pathlib import Path
+from wrangler import dev
+from wrangler.checkout import Checkout
+
+checkout = Checkout(Path(sys.argv[1]))
+try:
+    sys.exit(dev.run(dev.parse_options(sys.argv[2:]), checkout=checkout))
+except dev.EXPECTED as error:
+    sys.exit(f"pasar: {error}")
+"""
+DEADLINE_SECONDS = 30
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    """A checkout without tools."""
+    return fake_checkout(tmp_path / "checkout")
+
+
+class Run:
+    """A runner in a process of its own."""
+
+    def __init__(self, checkout: Checkout, state: Path, *options: str) -> None:
+        self.state = state
+        command = [sys.executable, "-c", RUNNER, str(checkout.root), "--state", str(state), "--port", "0"]
+        self.process = subprocess.Popen(
+            [*command, "--no-sample", *options],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def connection(self) -> Connection:
+        """What the ready system announces."""
+        path = self.state / "connection.json"
+        wait_until(lambda: path.exists() or self.process.poll() is not None)
+        return read_connection(path)
+
+    def ended(self) -> tuple[int, str]:
+        """The exit status and all that was said."""
+        said, _ = self.process.communicate(timeout=DEADLINE_SECONDS)
+        return self.process.returncode, said
+
+
+@pytest.fixture
+def start(checkout: Checkout, tmp_path: Path) -> Iterator[Callable[..., Run]]:
+    """Starts runs, on one state; what is left of them is killed."""
+    runs: list[Run] = []
+
+    def started(*options: str) -> Run:
+        runs.append(Run(checkout, tmp_path / "state", *options))
+        return runs[-1]
+
+    yield started
+    for run in runs:
+        run.process.kill()
+        run.process.communicate()
+
+
+def workers_live(checkout: Checkout) -> bool:
+    """Whether the program in wrangler's place, or what it started, still runs."""
+    return any(lives(int(pid)) for pid in (checkout.root / "processes").read_text().split())
+
+
+def test_a_ready_system_answers_where_it_says(start: Callable[..., Run]) -> None:
+    run = start()
+    connection = run.connection()
+    assert connection.pid == run.process.pid
+    assert len(connection.staff_token) >= 40
+    assert httpx.get(f"{connection.url}/health").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_run_and_leaves_nothing_behind(
+    start: Callable[..., Run], checkout: Checkout, number: signal.Signals
+) -> None:
+    run = start()
+    url = run.connection().url
+    run.process.send_signal(number)
+    status, said = run.ended()
+    assert status == 0
+    assert f"Pasar is ready at {url}" in said
+    assert f"{url}/docs" in said
+    assert not workers_live(checkout)
+    assert not (run.state / "connection.json").exists()
+
+
+def test_a_killed_runner_takes_its_workers_along_and_the_state_is_free_again(
+    start: Callable[..., Run], checkout: Checkout
+) -> None:
+    first = start()
+    token = first.connection().staff_token
+    first.process.kill()
+    first.ended()
+    (first.state / "connection.json").unlink()
+    wait_until(lambda: not workers_live(checkout))
+    assert start().connection().staff_token == token
+
+
+def test_a_second_run_on_the_same_state_is_refused_in_one_sentence(start: Callable[..., Run]) -> None:
+    first = start()
+    first.connection()
+    status, said = start().ended()
+    assert status == 1
+    held_by = f"another run (process {first.process.pid}) uses {first.state}"
+    assert said == f"pasar: {held_by}: stop it, or name another directory with --state\n"
+    assert (first.state / "connection.json").exists()
+
+
+def test_workers_that_do_not_start_end_the_run_with_what_they_said(
+    start: Callable[..., Run], checkout: Checkout
+) -> None:
+    start().connection()
+    (checkout.root / "fail").write_text("SyntaxError: invalid syntax")
+    run = start("--state", str(checkout.root / "other"))
+    status, said = run.ended()
+    assert status == 1
+    assert "SyntaxError: invalid syntax" in said
+    assert "Traceback" not in said
+
+
+def test_workers_that_end_by_themselves_end_the_run(start: Callable[..., Run], checkout: Checkout) -> None:
+    run = start()
+    run.connection()
+    os.killpg(int((run.state / "process_group").read_text()), signal.SIGKILL)
+    status, said = run.ended()
+    assert status == 1
+    assert "the Workers ended by themselves" in said
+    assert not workers_live(checkout)
+    assert not (run.state / "connection.json").exists()
+
+
+def test_a_second_start_does_not_apply_migrations_again(start: Callable[..., Run], checkout: Checkout) -> None:
+    for _ in range(2):
+        run = start()
+        run.connection()
+        run.process.terminate()
+        run.ended()
+    assert ["local_migrations.mjs" in call for call in calls(checkout)] == [True, False, False]
+
+
+def test_fresh_forgets_what_the_state_held(start: Callable[..., Run]) -> None:
+    run = start()
+    token = run.connection().staff_token
+    run.process.terminate()
+    run.ended()
+    assert start("--fresh").connection().staff_token != token
+
+
+def test_fresh_forgets_nothing_when_the_port_is_busy(start: Callable[..., Run]) -> None:
+    run = start()
+    token = run.connection().staff_token
+    run.process.terminate()
+    run.ended()
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        status, said = start("--fresh", "--port", str(busy.getsockname()[1])).ended()
+    assert status == 1
+    assert "choose another with --port" in said
+    assert start().connection().staff_token == token
+
+
+def test_all_workers_run_in_one_wrangler_with_the_gateway_first(start: Callable[..., Run], checkout: Checkout) -> None:
+    start().connection()
+    served = calls(checkout)[-1].split()
+    configurations = [served[index + 1] for index, word in enumerate(served) if word == "-c"]
+    assert [Path(path).parent.name for path in configurations] == [
+        "gateway",
+        "product",
+        "inventory",
+        "payment",
+        "order",
+    ]
+
+
+def test_a_busy_port_is_refused_in_one_sentence() -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        with pytest.raises(RunFailed, match=f"port {port} cannot be used .*: choose another with --port"):
+            free_port(port)
+
+
+def test_port_zero_is_any_free_port() -> None:
+    assert free_port(0) > 0
+
+
+def test_options_have_the_defaults_that_people_expect() -> None:
+    options = parse_options([])
+    assert (options.port, options.fresh, options.sample, options.reload) == (DEFAULT_PORT, False, True, True)
+    assert options.state == ROOT / ".pasar" / "state"
+
+
+@pytest.mark.parametrize("arguments", [["--port", "65536"], ["--port", "-1"], ["--port", "http"], ["--fast"]])
+def test_an_option_that_makes_no_sense_is_refused(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse_options(arguments)
+    assert ended.value.code == 2

@@ -1,0 +1,228 @@
+"""The local run: decides how the whole system is started on this machine, when it is ready, and how it ends.
+
+`python -m wrangler.dev` (`scripts/dev.sh` sets everything up first) runs all Workers in one `wrangler dev` on one state
+directory until Ctrl-C or SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import httpx
+
+from wrangler import sample
+from wrangler.checkout import CHECKOUT, Checkout, ToolMissing
+from wrangler.guarded import RunFailed, guarded
+from wrangler.local_crons import keep_firing
+from wrangler.local_databases import migrate
+from wrangler.local_workers import link_new_sources, parse_overrides, write_workers
+from wrangler.readiness import wait_until_ready, what_went_wrong
+from wrangler.state import LOG, RUNTIME, State, StateRefused, held, write_private
+from wrangler.topology import PASAR
+from wrangler.topology_model import Topology, TopologyError
+
+DEFAULT_PORT = 8787
+HOST = "127.0.0.1"
+INTERRUPTED = 130
+# What can be wrong with a checkout, a machine or an option; anything else is a fault of ours and shows its traceback.
+EXPECTED = (RunFailed, StateRefused, TopologyError, ToolMissing, OSError)
+_LOOK_SECONDS = 1
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the person who starts a run chooses."""
+
+    port: int
+    state: Path
+    fresh: bool
+    sample: bool
+    reload: bool
+    settings: list[str]
+
+
+def parse_options(arguments: list[str]) -> Options:
+    """The options of a command line; ends the program with a usage message when they make no sense."""
+    parser = argparse.ArgumentParser(prog="scripts/dev.sh", description="Runs the whole system on this machine.")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="port of the API, 0 for any (default 8787)")
+    parser.add_argument(
+        "--state", type=Path, default=CHECKOUT.made / "state", help="where data is kept (default .pasar/state)"
+    )
+    parser.add_argument("--fresh", action="store_true", help="empty the state first")
+    parser.add_argument("--no-sample", action="store_true", help="leave an empty database empty")
+    parser.add_argument("--no-reload", action="store_true", help="go on with the code as it is now when it is edited")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="WORKER.VARIABLE=VALUE", help="change a variable of a Worker"
+    )
+    chosen = parser.parse_args(arguments)
+    if not 0 <= chosen.port <= 65535:
+        parser.error("--port takes a number from 0 to 65535")
+    return Options(
+        chosen.port, chosen.state.absolute(), chosen.fresh, not chosen.no_sample, not chosen.no_reload, chosen.set
+    )
+
+
+def run(options: Options, topology: Topology = PASAR, checkout: Checkout = CHECKOUT) -> int:
+    """Run the system until it is asked to end; gives the exit status, 130 when it was asked before it was ready.
+
+    Raises StateRefused, TopologyError, ToolMissing or RunFailed with one clear sentence when it cannot run.
+    """
+    overrides = parse_overrides(topology, options.settings)
+    ready = threading.Event()
+    try:
+        with _signals_interrupt(), held(options.state) as state:
+            port = free_port(options.port)
+            if options.fresh:
+                state.empty()
+            say("preparing the Workers and their databases")
+            configurations = write_workers(topology, checkout, state, overrides, link=options.reload)
+            migrate(topology, checkout, state)
+            _serve(options, topology, checkout, state, configurations, port, ready)
+    except KeyboardInterrupt:
+        say("stopped")
+        return 0 if ready.is_set() else INTERRUPTED
+    raise AssertionError("the system does not end by itself")
+
+
+def _serve(
+    options: Options,
+    topology: Topology,
+    checkout: Checkout,
+    state: State,
+    configurations: list[Path],
+    port: int,
+    ready: threading.Event,
+) -> None:
+    direct_port = free_port(0)
+    environment = {**checkout.wrangler_environment(state.folder), "PASAR_DIRECT_PORT": str(direct_port)}
+    log = state.folder / LOG
+    if log.exists():
+        log.replace(log.with_suffix(".before.log"))
+    url, direct_url = f"http://{HOST}:{port}", f"http://{HOST}:{direct_port}"
+    say(f"starting {len(configurations)} Workers")
+    with guarded(_dev_command(checkout, state, configurations, port), environment, log, state) as process:
+        wait_until_ready(url, process, log)
+        staff_token = state.secrets(topology)["gateway"]["STAFF_TOKEN"]
+        if options.sample:
+            _load_sample(url, staff_token)
+        write_private(state.folder / RUNTIME, json.dumps({"direct_url": direct_url}))
+        state.announce(url, staff_token)
+        ready.set()
+        _welcome(url, state)
+        with _crons(topology, direct_url):
+            while process.poll() is None:
+                if options.reload:
+                    link_new_sources(topology, checkout, state)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_LOOK_SECONDS)
+    raise RunFailed(f"the Workers ended by themselves:\n{what_went_wrong(log)}")
+
+
+def _dev_command(checkout: Checkout, state: State, configurations: list[Path], port: int) -> list[str]:
+    return [
+        *checkout.wrangler_command(),
+        "dev",
+        *(argument for path in configurations for argument in ("-c", str(path))),
+        *("--ip", HOST, "--port", str(port), "--inspector-port", "0"),
+        *("--persist-to", str(state.folder), "--show-interactive-dev-session=false"),
+    ]
+
+
+def _load_sample(url: str, staff_token: str) -> None:
+    say("looking whether the sample catalogue is wanted")
+    try:
+        loaded = sample.load(url, staff_token)
+    except (sample.SampleRefused, httpx.HTTPError) as error:
+        raise RunFailed(f"the sample catalogue could not be loaded: {error}") from error
+    if loaded.products or loaded.stock_levels:
+        say(f"loaded {loaded.products} products, {loaded.warehouses} warehouses, {loaded.stock_levels} stock levels")
+
+
+def _welcome(url: str, state: State) -> None:
+    print(
+        f"\nPasar is ready at {url}\n"
+        f"  documentation  {url}/docs\n"
+        f"  try            curl '{url}/api/products?limit=3'\n"
+        f"  staff token    in {state.folder}/connection.json\n"
+        f"  log            {state.folder}/{LOG}\n"
+        "Ctrl-C ends it.",
+        flush=True,
+    )
+
+
+@contextlib.contextmanager
+def _crons(topology: Topology, direct_url: str) -> Iterator[None]:
+    stop = threading.Event()
+    # The thread is a daemon: one that waits for a Worker's answer must not hold up the end of the run.
+    threading.Thread(target=keep_firing, args=(topology, direct_url, stop, say), daemon=True).start()
+    try:
+        yield
+    finally:
+        stop.set()
+
+
+@contextlib.contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end the run as Ctrl-C does, and only once: the way out is bounded anyway."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for one in watched:
+            signal.signal(one, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {one: signal.signal(one, interrupt) for one in watched}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def free_port(wanted: int) -> int:
+    """The wanted port, or any free one for 0; RunFailed when something listens there.
+
+    Any free one is not of those that the system gives to outgoing connections (from 32768 on with Linux): between
+    this look and the moment when wrangler listens, one of them could have it.
+    """
+    ports = (wanted,) if wanted else random.sample(range(20_000, 32_000), 100)
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError as error:
+                reason = error.strerror
+            else:
+                return port
+    raise RunFailed(f"port {wanted or ports[-1]} cannot be used ({reason}): choose another with --port")
+
+
+def say(sentence: str) -> None:
+    """Tell the person at the terminal how far the run is."""
+    print(f"pasar: {sentence}", flush=True)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the system; a failure is a sentence on standard error and status 1."""
+    try:
+        return run(parse_options(arguments))
+    except EXPECTED as error:
+        print(f"pasar: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,102 @@
+"""The Workers as a local run sees them: decides what stands in `<state>/config`, one folder for each Worker.
+
+wrangler wants a Worker's sources, vendored packages and secrets around its configuration; nothing of that belongs into
+the service's own folder, because two runs may go on at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from wrangler.checkout import Checkout
+from wrangler.rendering import base_configuration, environment_configuration, variables
+from wrangler.snapshot import LOCAL_FLAGS
+from wrangler.sources import mirror
+from wrangler.state import State, dotenv, write_private
+from wrangler.topology_model import Topology, TopologyError, Worker
+
+Overrides = Mapping[str, Mapping[str, str]]
+
+
+def parse_overrides(topology: Topology, settings: list[str]) -> dict[str, dict[str, str]]:
+    """The values of `--set WORKER.VARIABLE=VALUE` by Worker; TopologyError for a variable that there is not."""
+    overrides: dict[str, dict[str, str]] = {}
+    for setting in settings:
+        target, equals, value = setting.partition("=")
+        name, dot, variable = target.partition(".")
+        if not equals or not dot:
+            raise TopologyError(f"--set takes WORKER.VARIABLE=VALUE, not {setting!r}")
+        known = variables(topology, topology.worker(name), "local")
+        if variable not in known:
+            raise TopologyError(f"{name} has no variable {variable!r}; it has {', '.join(known)}")
+        overrides.setdefault(name, {})[variable] = value
+    return overrides
+
+
+def write_workers(
+    topology: Topology, checkout: Checkout, state: State, overrides: Overrides, *, link: bool
+) -> list[Path]:
+    """Write the folder of every Worker and give their configurations, the public Worker's first: it gets the port.
+
+    With `link` an edit of a source is seen by the running system, otherwise it goes on with a copy. Raises
+    FileNotFoundError when a service has no sources.
+    """
+    secrets = state.secrets(topology)
+    public_first = sorted(topology.workers, key=lambda worker: not worker.public)
+    return [
+        _write_worker(
+            topology,
+            worker,
+            checkout,
+            _folder(worker, state),
+            overrides.get(worker.name, {}),
+            secrets.get(worker.name, {}),
+            link=link,
+        )
+        for worker in public_first
+    ]
+
+
+def link_new_sources(topology: Topology, checkout: Checkout, state: State) -> None:
+    """Show files that came or went since the folders were written; wrangler sees edits of the others by itself."""
+    for worker in topology.workers:
+        # In the middle of a change of branch a folder may be gone for a moment; the next look finds it again.
+        with contextlib.suppress(FileNotFoundError):
+            mirror(_sources(worker, checkout), _folder(worker, state) / "src", link=True)
+
+
+def _folder(worker: Worker, state: State) -> Path:
+    return state.folder / "config" / worker.name
+
+
+def _sources(worker: Worker, checkout: Checkout) -> dict[str, Path]:
+    packages = {Path(package).name: checkout.root / package for package in worker.packages}
+    return {"": checkout.root / "services" / worker.name / "src", **packages}
+
+
+def _write_worker(
+    topology: Topology,
+    worker: Worker,
+    checkout: Checkout,
+    folder: Path,
+    overrides: Mapping[str, str],
+    secrets: Mapping[str, str],
+    *,
+    link: bool,
+) -> Path:
+    mirror(_sources(worker, checkout), folder / "src", link=link)
+    vendored = folder / "python_modules"
+    vendored.unlink(missing_ok=True)
+    vendored.symlink_to(checkout.python_modules)
+    # Without this file wrangler would take secrets and variables from the environment of whoever started the run.
+    write_private(folder / ".dev.vars", dotenv(secrets))
+    configuration = {
+        **base_configuration(LOCAL_FLAGS),
+        **environment_configuration(topology, worker, "local", overrides),
+    }
+    path = folder / "wrangler.jsonc"
+    path.write_text(json.dumps(configuration, indent=2))
+    return path
