@@ -1,0 +1,49 @@
+"""The one running system that the tests share.
+
+It is the one that PASAR_CONNECTION names (the path of a running system's connection.json), or else one that
+is started for the session on a state of its own, without the sample catalogue, and stopped after it.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.system.shop import Shop
+from wrangler import running, sample
+from wrangler.state import LOG
+
+# What workerd issue 6624 leaves in the log when concurrent requests wedge an isolate.
+WEDGED = ("Cannot enter into task", "NoGilError")
+
+
+@pytest.fixture(scope="session")
+def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Connection]:
+    """Where the system answers."""
+    given = os.environ.get("PASAR_CONNECTION")
+    if given:
+        yield running.read_connection(Path(given))
+        return
+    folder = tmp_path_factory.mktemp("system")
+    with running.started(folder / "state", ["--no-sample"], folder / "system.log") as system:
+        yield system.connection
+    log = (folder / "state" / LOG).read_text(errors="replace")
+    assert [sign for sign in WEDGED if sign in log] == [], "workerd issue 6624 shows itself in the log"
+
+
+@pytest.fixture(scope="session")
+def shop(connection: running.Connection) -> Iterator[Shop]:
+    """The shop's public API, for its customers and its staff."""
+    with Shop(connection.url, connection.staff_token) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def filled(shop: Shop) -> sample.Sample:
+    """The sample catalogue, which the shop holds from here on."""
+    whole = sample.read_sample()
+    with httpx.Client(base_url=shop.url, headers=shop.as_staff, timeout=60) as client:
+        sample.fill(client, whole)
+    return whole

@@ -1,0 +1,257 @@
+"""A customer and a member of staff of the running shop, as the tests play them.
+
+No answer of the shop may be a 5xx, whatever is asked of it and by how many at once: the client raises on the
+first, so that every test watches for it.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import cached_property
+from types import TracebackType
+from typing import TypeVar
+
+import httpx
+from pydantic import BaseModel, JsonValue, TypeAdapter
+
+from shared_kernel.contracts.inventory import Availability, StockLevel, Warehouse
+from shared_kernel.contracts.order import PlacedOrder
+from shared_kernel.contracts.payment import Payment
+from shared_kernel.contracts.product import Category, Product
+from shared_kernel.money import Money
+
+JAKARTA = (-6.2088, 106.8456)
+BANDUNG = (-6.9175, 107.6191)
+SURABAYA = (-7.2575, 112.7521)
+MEDAN = (3.5952, 98.6722)
+
+ENDED = ("confirmed", "rejected")
+_REQUEST_SECONDS = 60
+_FIRST_POLL_SECONDS = 0.1
+_LONGEST_POLL_SECONDS = 0.5
+
+Body = dict[str, JsonValue]
+Input = TypeVar("Input")
+Result = TypeVar("Result")
+
+
+class ServerFault(AssertionError):
+    """The shop answered with a 5xx."""
+
+
+class EventRecord(BaseModel):
+    """One event of an order's history."""
+
+    sequence: int
+    type: str
+    version: int
+    occurred_at: datetime
+    actor: str
+    data: dict[str, JsonValue]
+
+
+class Charge(BaseModel):
+    """A line in the sandbox provider's own book."""
+
+    reference: str
+    idempotency_key: str
+    amount: Money
+    refunded: Money
+    status: str
+
+    @property
+    def held(self) -> Money:
+        """What the shop holds of the customer's money."""
+        return self.amount - self.refunded if self.status == "charged" else self.amount.times(0)
+
+
+class Problem(BaseModel):
+    """The part of an RFC 9457 document that every problem has; further members are kept."""
+
+    model_config = {"extra": "allow"}
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+_EVENTS = TypeAdapter(dict[str, list[EventRecord]])
+_CHARGES = TypeAdapter(dict[str, list[Charge]])
+
+
+class Shop:
+    """The public API. What fails an expectation of the client raises AssertionError with the whole answer."""
+
+    def __init__(self, url: str, staff_token: str) -> None:
+        self.url = url
+        self.staff_token = staff_token
+        limits = httpx.Limits(max_connections=None)
+        hooks = {"response": [_refuse_fault]}
+        self._client = httpx.Client(base_url=url, timeout=_REQUEST_SECONDS, limits=limits, event_hooks=hooks)
+
+    def __enter__(self) -> "Shop":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    @property
+    def as_staff(self) -> dict[str, str]:
+        """The header that makes a request the staff's."""
+        return {"authorization": f"Bearer {self.staff_token}"}
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The warehouse, in Jakarta, that holds what a test does not place elsewhere."""
+        return self.make_warehouse(JAKARTA)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> httpx.Response:
+        """Whatever the shop answers to this, as long as it is not a 5xx (ServerFault)."""
+        return self._client.request(method, path, json=body, headers=headers, content=content)
+
+    def make_category(self, name: str, parent_id: str | None = None) -> Category:
+        """A new category."""
+        body = {"name": name} if parent_id is None else {"name": name, "parent_id": parent_id}
+        return Category.model_validate_json(self._expect(201, "POST", "/api/categories", body))
+
+    def make_warehouse(self, place: tuple[float, float]) -> Warehouse:
+        """A new, empty warehouse there."""
+        body = {
+            "code": f"T-{uuid.uuid4().hex[:12].upper()}",
+            "name": "Gudang uji",
+            "latitude": place[0],
+            "longitude": place[1],
+        }
+        return Warehouse.model_validate_json(self._expect(201, "POST", "/api/warehouses", body))
+
+    def make_product(
+        self, on_hand: int = 0, *, price: int = 45_000_00, currency: str = "IDR", **fields: JsonValue
+    ) -> Product:
+        """A new product that no other test knows, with so many pieces in the warehouse in Jakarta."""
+        body: Body = {
+            "sku": f"T-{uuid.uuid4().hex[:16]}",
+            "name": "Kopi uji 250 g",
+            "retail_price": {"amount": price, "currency": currency},
+            "wholesale_price": {"amount": price * 9 // 10, "currency": currency},
+            **fields,
+        }
+        product = Product.model_validate_json(self._expect(201, "POST", "/api/products", body))
+        if on_hand:
+            self.set_stock(product, self.warehouse, on_hand)
+        return product
+
+    def set_stock(self, product: Product, warehouse: Warehouse, on_hand: int) -> StockLevel:
+        """Count so many pieces into the warehouse."""
+        path = f"/api/warehouses/{warehouse.id}/stock/{product.id}"
+        return StockLevel.model_validate_json(self._expect(200, "PUT", path, {"on_hand": on_hand}))
+
+    def available(self, product: Product) -> int:
+        """How many pieces anyone is told that he can order."""
+        response = self.ask("GET", f"/api/products/{product.id}/availability")
+        assert response.status_code == 200, response.text
+        return Availability.model_validate_json(response.text).available
+
+    def levels(self, product: Product) -> list[StockLevel]:
+        """The product's stock in each warehouse, as staff see it."""
+        text = self._expect(200, "GET", f"/api/products/{product.id}/availability")
+        return Availability.model_validate_json(text).warehouses or []
+
+    def send_order(self, body: Body, key: str | None = None) -> httpx.Response:
+        """The answer to an order request as a guest sends it, under the key or a fresh one."""
+        return self.ask("POST", "/api/orders", body, headers={"idempotency-key": key or str(uuid.uuid4())})
+
+    def place_order(self, body: Body, key: str | None = None) -> PlacedOrder:
+        """An order that must be taken (202)."""
+        response = self.send_order(body, key)
+        assert response.status_code == 202, response.text
+        return PlacedOrder.model_validate_json(response.text)
+
+    def order(self, order_id: str) -> PlacedOrder:
+        """The order as staff see it now."""
+        return PlacedOrder.model_validate_json(self._expect(200, "GET", f"/api/orders/{order_id}"))
+
+    def events(self, order_id: str) -> list[EventRecord]:
+        """The order's whole history."""
+        return _EVENTS.validate_json(self._expect(200, "GET", f"/api/orders/{order_id}/events"))["items"]
+
+    def wait_until_ended(self, placed: PlacedOrder, timeout_seconds: float = 60) -> PlacedOrder:
+        """The order once it is confirmed or rejected; AssertionError when that takes longer."""
+        give_up = time.monotonic() + timeout_seconds
+        pause = _FIRST_POLL_SECONDS
+        while True:
+            order = self.order(placed.id)
+            if order.status in ENDED:
+                return order
+            seen = [event.type for event in self.events(placed.id)]
+            assert time.monotonic() < give_up, f"{order.id} is {order.status} after {timeout_seconds} s: {seen}"
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
+
+    def payment(self, payment_id: str) -> Payment:
+        """The payment as staff see it."""
+        return Payment.model_validate_json(self._expect(200, "GET", f"/api/payments/{payment_id}"))
+
+    def charges(self, order: PlacedOrder) -> list[Charge]:
+        """What the sandbox provider has in its book under the order's idempotency key."""
+        charges = _CHARGES.validate_json(self._expect(200, "GET", "/api/sandbox/charges"))["items"]
+        return [charge for charge in charges if charge.idempotency_key == f"order-{order.id}"]
+
+    def _expect(self, status: int, method: str, path: str, body: object = None) -> str:
+        response = self.ask(method, path, body, headers=self.as_staff)
+        assert response.status_code == status, f"{method} {path}: {response.status_code} {response.text}"
+        return response.text
+
+
+def order_of(lines: Mapping[str, int], token: str = "tok_ok", to: tuple[float, float] = JAKARTA) -> Body:
+    """The body of an order for so many pieces of each product id, to be sent there and paid by this card."""
+    return {
+        "items": [{"product_id": product_id, "quantity": quantity} for product_id, quantity in lines.items()],
+        "email": "budi@example.com",
+        "shipping_address": {
+            "name": "Budi Santoso",
+            "line1": "Jalan Melati 5",
+            "city": "Jakarta",
+            "postal_code": "10110",
+            "country": "ID",
+            "latitude": to[0],
+            "longitude": to[1],
+        },
+        "payment": {"provider": "sandbox", "method": "card", "token": token},
+    }
+
+
+def problem(response: httpx.Response, status: int, code: str) -> Problem:
+    """The answer as the problem that it must be."""
+    assert response.status_code == status, f"{response.status_code}: {response.text}"
+    assert response.headers["content-type"] == "application/problem+json", response.headers
+    told = Problem.model_validate(json.loads(response.text))
+    told_as = (told.status, told.code, told.type)
+    assert told_as == (status, code, f"/problems/{code}"), response.text
+    return told
+
+
+def at_once(work: Sequence[Input], do: Callable[[Input], Result]) -> list[Result]:
+    """Do all of it at the same time, one thread each; the results in the order of the work."""
+    with ThreadPoolExecutor(len(work)) as pool:
+        return list(pool.map(do, work))
+
+
+def _refuse_fault(response: httpx.Response) -> None:
+    if response.status_code >= 500:
+        response.read()
+        raise ServerFault(f"{response.request.method} {response.url}: {response.status_code} {response.text}")

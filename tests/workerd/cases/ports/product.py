@@ -1,0 +1,171 @@
+"""The catalogue's adapters: products with their events, categories, and the list that readers page through."""
+
+import json
+from datetime import timedelta
+
+from product.domain.errors import CategoryNotFound, NameTaken, ProductNotFound, SkuTaken, StaleVersion
+from product.domain.product import Product
+from product.infrastructure.d1 import LONGEST_PATTERN_BYTES, D1Categories, D1Products, D1Shelf
+from shared_kernel.contracts.product import Category, ListProducts, MarketAvailability, NewProduct, ProductChanges
+from shared_kernel.errors import Invalid
+from shared_kernel.events import Event
+from shared_kernel.ids import derived_id
+from shared_kernel.money import LARGEST_AMOUNT_MINOR, Money
+from shared_kernel.sql import Database
+from tests.workerd.cases.expecting import raises
+from tests.workerd.cases.scratch import NOW, thing_made
+
+FRUIT = Category(id=derived_id("cat", "fruit"), name="Fruit", version=1)
+NO_CATEGORY = derived_id("cat", "none")
+
+
+def product(sku: str, amount_minor: int = 1000, *, category_id: str | None = None, retail: bool = True) -> Product:
+    new = NewProduct(
+        sku=sku,
+        name=f"Naïve {sku} \U0001f34e",
+        category_id=category_id,
+        availability=MarketAvailability(retail=retail, wholesale=True),
+        retail_price=Money(amount=amount_minor, currency="IDR"),
+        wholesale_price=Money(amount=max(amount_minor - 1, 1), currency="IDR"),
+    )
+    return Product.create(new, derived_id("prd", sku), NOW)
+
+
+def renamed(before: Product, **changes: str) -> Product:
+    return before.change(before.version, ProductChanges.model_validate(changes), NOW + timedelta(seconds=1))
+
+
+def told(product: Product) -> Event:
+    return thing_made(product.id)
+
+
+async def filled(database: Database, *products: Product) -> D1Products:
+    stored = D1Products(database)
+    for one in products:
+        await stored.add(one, told(one))
+    return stored
+
+
+async def events(database: Database) -> int:
+    return len(await database.rows("SELECT position FROM outbox"))
+
+
+async def test_a_product_is_read_as_it_was_written_and_told(product_db: Database) -> None:
+    await D1Categories(product_db).add(FRUIT)
+    apple = product("APPLE", LARGEST_AMOUNT_MINOR, category_id=FRUIT.id)
+    pear = product("PEAR", 1, retail=False)
+    stored = await filled(product_db, apple, pear)
+    assert await stored.get(apple.id) == apple
+    assert sorted(await stored.many([pear.id, apple.id, "none"]), key=lambda one: one.sku) == [apple, pear]
+    assert (await stored.get("none"), await stored.many([])) == (None, [])
+    rows = await product_db.rows("SELECT event FROM outbox ORDER BY position")
+    assert [Event.model_validate_json(str(row["event"])) for row in rows] == [told(apple), told(pear)]
+
+
+async def test_a_change_replaces_the_version_before(product_db: Database) -> None:
+    before = product("APPLE")
+    after = renamed(before, name="Apple", sku="APPLE-2")
+    stored = await filled(product_db, before)
+    await stored.replace(after, told(after))
+    assert (await stored.get(before.id), await events(product_db)) == (after, 2)
+
+
+async def test_a_change_of_an_older_version_is_stale_and_changes_nothing(product_db: Database) -> None:
+    before = product("APPLE")
+    stored = await filled(product_db, before)
+    first, second = renamed(before, name="First"), renamed(before, name="Second")
+    await stored.replace(first, told(first))
+    with raises(StaleVersion) as refusals:
+        await stored.replace(second, told(second))
+    assert refusals[0].details == {"version": 2}
+    assert (await stored.get(before.id), await events(product_db)) == (first, 2)
+
+
+async def test_a_sku_belongs_to_one_product(product_db: Database) -> None:
+    apple, pear = product("APPLE"), product("PEAR")
+    stored = await filled(product_db, apple, pear)
+    with raises(SkuTaken):
+        await stored.add(product("APPLE").model_copy(update={"id": derived_id("prd", "other")}), told(apple))
+    with raises(SkuTaken):
+        await stored.replace(renamed(pear, sku="APPLE"), told(pear))
+    assert (await stored.get(pear.id), await events(product_db)) == (pear, 2)
+
+
+async def test_a_category_must_exist(product_db: Database) -> None:
+    apple = product("APPLE")
+    stored = await filled(product_db, apple)
+    with raises(CategoryNotFound):
+        await stored.add(product("PEAR", category_id=NO_CATEGORY), told(apple))
+    with raises(CategoryNotFound):
+        await stored.replace(renamed(apple, category_id=NO_CATEGORY), told(apple))
+    with raises(CategoryNotFound):
+        await D1Categories(product_db).add(FRUIT.model_copy(update={"parent_id": NO_CATEGORY}))
+    assert await events(product_db) == 1
+
+
+async def test_what_is_gone_can_neither_be_changed_nor_deleted(product_db: Database) -> None:
+    apple = product("APPLE")
+    stored = await filled(product_db, apple)
+    await stored.remove(apple.id, told(apple))
+    with raises(ProductNotFound):
+        await stored.remove(apple.id, told(apple))
+    with raises(ProductNotFound):
+        await stored.replace(renamed(apple, name="Apple"), told(apple))
+    assert (await stored.get(apple.id), await events(product_db)) == (None, 2)
+
+
+async def test_siblings_have_different_names_whatever_their_case(product_db: Database) -> None:
+    categories = D1Categories(product_db)
+    await categories.add(FRUIT)
+    same = FRUIT.model_copy(update={"id": derived_id("cat", "same"), "name": "fRUIT"})
+    with raises(NameTaken):
+        await categories.add(same)
+    await categories.add(same.model_copy(update={"parent_id": FRUIT.id}))
+    tree = json.loads(await D1Shelf(product_db).categories())
+    assert [(item["name"], item.get("parent_id")) for item in tree] == [("Fruit", None), ("fRUIT", FRUIT.id)]
+
+
+async def test_every_order_pages_through_all_products_once(product_db: Database) -> None:
+    await filled(product_db, *(product(f"P{number}", 1 + number // 2) for number in range(5)))
+    shelf = D1Shelf(product_db)
+    for sort in ("name", "price", "-price", "newest"):
+        wanted = ListProducts.model_validate({"sort": sort, "limit": 2})
+        seen: list[str] = []
+        page = await shelf.products(wanted, None, staff=False)
+        while page:
+            seen += [json.loads(one.json)["sku"] for one in page[: wanted.limit]]
+            page = await shelf.products(wanted, page[wanted.limit - 1].place, staff=False) if len(page) > 2 else []
+        assert sorted(seen) == ["P0", "P1", "P2", "P3", "P4"], sort
+
+
+async def test_the_list_is_filtered_and_shows_what_its_reader_may_see(product_db: Database) -> None:
+    await D1Categories(product_db).add(FRUIT)
+    apple = product("APPLE", LARGEST_AMOUNT_MINOR, category_id=FRUIT.id)
+    await filled(product_db, apple, product("PEAR", 5, retail=False), product("MELON", 7))
+    shelf = D1Shelf(product_db)
+
+    async def skus(staff: bool = False, **wanted: str | int) -> list[str]:
+        listed = await shelf.products(ListProducts.model_validate(wanted), None, staff=staff)
+        return [json.loads(one.json)["sku"] for one in listed]
+
+    assert await skus(sort="price") == ["MELON", "APPLE"]
+    assert await skus(staff=True, sort="price") == ["PEAR", "MELON", "APPLE"]
+    assert await skus(category=FRUIT.id) == ["APPLE"]
+    assert await skus(min_price=7, max_price=LARGEST_AMOUNT_MINOR - 1) == ["MELON"]
+    assert await skus(min_price=LARGEST_AMOUNT_MINOR, currency="IDR") == ["APPLE"]
+    assert await skus(currency="USD") == []
+    (shown,) = await shelf.products(ListProducts(category=FRUIT.id), None, staff=False)
+    assert json.loads(shown.json)["price"] == {"amount": LARGEST_AMOUNT_MINOR, "currency": "IDR"}
+    assert json.loads(shown.json)["availability"] == {"retail": True, "wholesale": True}
+    assert "wholesale_price" not in json.loads(shown.json)
+
+
+async def test_the_longest_search_that_is_let_through_is_one_that_the_database_takes(product_db: Database) -> None:
+    await filled(product_db, product("MELON"))
+    shelf = D1Shelf(product_db)
+    longest = "é" * ((LONGEST_PATTERN_BYTES - 2) // 2)
+    assert await shelf.products(ListProducts(q=longest), None, staff=False) == []
+    assert len(await shelf.products(ListProducts(q="mEl"), None, staff=False)) == 1
+    assert await shelf.products(ListProducts(q="%"), None, staff=False) == []
+    with raises(Invalid):
+        await shelf.products(ListProducts(q=longest + "x"), None, staff=False)
