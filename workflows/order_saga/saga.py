@@ -140,7 +140,7 @@ async def _reserve_stock(services: Services, order: PlacedOrder) -> None:
 
 
 async def _request_payment(services: Services, order: PlacedOrder) -> None:
-    if order.payment.status in ("captured", "declined"):
+    if order.payment.status == "captured":
         return
     token = (await services.orders.get_payment_token(GetPaymentToken())).token
     await services.orders.carry_out(CarryOut(command=commands.RequestPayment()))
@@ -154,7 +154,8 @@ async def _request_payment(services: Services, order: PlacedOrder) -> None:
             token=token,
         )
     )
-    if payment.status == "captured":
+    if payment.captured.amount > 0:
+        # It counts that the money came, even if staff have given some of it back since.
         captured = commands.RecordCapture(payment_id=payment.id, amount=payment.captured)
         await services.orders.carry_out(CarryOut(command=captured))
         return

@@ -9,11 +9,17 @@ from shared_kernel.errors import Fault
 STEP_TIMEOUT = "60 seconds"
 
 
+class StepBroke(Exception):
+    """One attempt at a step was a fault."""
+
+
 class WorkflowSteps:
     """Durable steps by the SDK's `step.do`.
 
-    The engine raises out of a step both when our work broke on its last attempt and when the engine
-    itself is going down; only the first is a failed step, on which the saga may turn back.
+    The engine raises out of a step both when our work broke on its last attempt and when the engine itself is
+    paused or going down; only the first is a failed step, on which the saga may turn back. It is known by the
+    name of our own exception, which the engine passes on in its text, or by the number of attempts seen here: an
+    attempt before a restart is counted by the engine alone.
     """
 
     def __init__(self, step: Any) -> None:
@@ -27,9 +33,9 @@ class WorkflowSteps:
             nonlocal broken
             try:
                 return await work()
-            except Fault:
+            except Fault as fault:
                 broken += 1
-                raise
+                raise StepBroke(f"{name}: {fault.code}") from fault
 
         delay = f"{retries.first_delay_seconds} second"
         config = {
@@ -39,6 +45,6 @@ class WorkflowSteps:
         try:
             return str(await self._step.do(name, config=config)(attempt)())
         except Exception as failure:
-            if broken > retries.limit:
+            if broken > retries.limit or StepBroke.__name__ in str(failure):
                 raise StepFailed(name) from failure
             raise

@@ -10,7 +10,7 @@ from order.application.orders import OrderAdmin, Orders
 from order.application.ports import Aggregate
 from order.application.reconciler import reconcile
 from order.infrastructure.d1 import D1OrderList
-from order.infrastructure.object_storage import StoredHistory
+from order.infrastructure.object_storage import FIRST_WAKE_SECONDS, StoredHistory
 from order.infrastructure.workflow import WorkflowSagas
 from order_saga import saga
 from order_saga.workflow import WorkflowSteps
@@ -38,8 +38,6 @@ DEAD_LETTERS = "order-dlq"
 log_to_console()
 _log = logging.getLogger(__name__)
 _pricing_breaker = CircuitBreaker()
-_reservations_breaker = CircuitBreaker()
-_charges_breaker = CircuitBreaker()
 
 
 def _now_ms() -> int:
@@ -117,6 +115,7 @@ class OrderObject(DurableObject):
     async def alarm(self, info: Any = None) -> None:
         """Reconcile, and look again later; what breaks is logged and tried again at the next alarm."""
         history, storage = _history(self), ObjectStorage.of(self.ctx)
+        version = len(history.recorded())
         try:
             again = await reconcile(
                 history, _sagas(), _order_list(), lambda: _send(history), history.publish, system_clock
@@ -124,6 +123,9 @@ class OrderObject(DurableObject):
         except Exception:
             _log.exception("an order's reconciliation failed and will be tried again")
             again = RETRY_PAUSE_SECONDS
+        if len(history.recorded()) > version:
+            # The change has set an alarm of its own, which a longer pause must not put off.
+            again = FIRST_WAKE_SECONDS
         if again is not None:
             storage.wake_at(_now_ms() + again * 1000)
 
@@ -145,9 +147,11 @@ def _saga_services(order_id: str, traceparent: str) -> saga.Services:
         deadline_ms=deadline_ms,
     )
     env = bindings()
+    # Steps have bounded retries of their own. A breaker that one order's saga has opened would use up those of the
+    # next ones without a call, and turn back orders that could go on a moment later.
     return saga.Services(
         orders=_aggregate(order_id, call),
-        pricing=remote(product.Pricing, transport(env.PRODUCT_PRICING), call, _pricing_breaker),
-        reservations=remote(inventory.Reservations, transport(env.INVENTORY_RESERVATIONS), call, _reservations_breaker),
-        charges=remote(payment.Charges, transport(env.PAYMENT_CHARGES), call, _charges_breaker),
+        pricing=remote(product.Pricing, transport(env.PRODUCT_PRICING), call, CircuitBreaker()),
+        reservations=remote(inventory.Reservations, transport(env.INVENTORY_RESERVATIONS), call, CircuitBreaker()),
+        charges=remote(payment.Charges, transport(env.PAYMENT_CHARGES), call, CircuitBreaker()),
     )

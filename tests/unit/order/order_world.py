@@ -9,12 +9,13 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 
 from order.application.aggregate import OrderAggregate
 from order.application.messages import PlaceAtPrices
+from order.application.ports import Aggregate
 from order.domain.commands import Place
 from order.infrastructure.object_storage import StoredHistory
 from order_saga.saga import Retries, Services, StepFailed
@@ -144,6 +145,10 @@ class OrderWorld:
         return [each.event.type for each in self.history().recorded()]
 
 
+class Crash(BaseException):
+    """The process dies here."""
+
+
 class Breaking:
     """Counts the calls to a fake; the test may have any of them break before or after its effect."""
 
@@ -158,6 +163,8 @@ class Breaking:
         return self.calls
 
     def after(self, call: int) -> None:
+        if self.breaks(call) == "crash":
+            raise Crash("it acted, and the caller died")
         if self.breaks(call) == "after":
             raise Unavailable("it acted, but the answer was lost")
 
@@ -174,6 +181,7 @@ class Shop:
         self.charges = 0
         self.payment: str | None = None
         self.sold = True
+        self.by_staff = False
         self.faults = faults or Breaking()
 
     async def price_lines(self, request: PriceLines) -> PricedLines:
@@ -214,7 +222,7 @@ class Shop:
 
     async def request_payment(self, request: RequestPayment) -> Payment:
         call = self.faults.before()
-        if self.payment in ("cancelled", "refunded"):
+        if self.payment == "cancelled" or (self.payment == "refunded" and not self.by_staff):
             raise Conflict("it was cancelled", code="payment_cancelled")
         if self.payment is None and request.token == "tok_declined":
             self.payment = "declined"
@@ -231,6 +239,9 @@ class Shop:
             self.payment = "cancelled"
         self.faults.after(call)
         return self._payment(request)
+
+    def refund_by_staff(self) -> None:
+        self.payment, self.refunded, self.by_staff = "refunded", self.charged, True
 
     def _reservation(self, order_id: str) -> Reservation:
         allocation = Allocation(product_id=PRODUCT_ID, warehouse_id="whs", warehouse_code="JKT", quantity=self.quantity)
@@ -256,10 +267,6 @@ class Shop:
                 "updated_at": "",
             }
         )
-
-
-class Crash(BaseException):
-    """The process dies here."""
 
 
 class DurableSteps:
@@ -292,5 +299,23 @@ class DurableSteps:
         return answer
 
 
-def services(world: OrderWorld, shop: Shop) -> Services:
-    return Services(orders=world.order(), pricing=shop, reservations=shop, charges=shop)
+class BreakingOrders:
+    """The order's object behind a line that breaks as the services do."""
+
+    def __init__(self, order: OrderAggregate, faults: Breaking) -> None:
+        self._order = order
+        self._faults = faults
+
+    def __getattr__(self, name: str) -> Callable[[BaseModel], Awaitable[Any]]:
+        async def ask(request: BaseModel) -> Any:
+            call = self._faults.before()
+            answer = await getattr(self._order, name)(request)
+            self._faults.after(call)
+            return answer
+
+        return ask
+
+
+def services(world: OrderWorld, shop: Shop, order_faults: Breaking | None = None) -> Services:
+    orders = cast(Aggregate, BreakingOrders(world.order(), order_faults or Breaking()))
+    return Services(orders=orders, pricing=shop, reservations=shop, charges=shop)

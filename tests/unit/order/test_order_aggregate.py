@@ -8,7 +8,7 @@ import pytest
 from order.application.messages import CarryOut, FindPlaced, GetPaymentToken, PlaceAtPrices
 from order.domain import commands
 from order.infrastructure.object_storage import FIRST_WAKE_SECONDS
-from shared_kernel.clock import to_milliseconds
+from shared_kernel.clock import rfc3339, to_milliseconds
 from shared_kernel.contracts.order import GetEvents, GetOrder
 from shared_kernel.errors import DomainError, Forbidden, Invalid, NotFound, Unauthenticated
 from tests.unit.order.order_world import ORDER_ID, OrderWorld, now_and_then, place
@@ -81,6 +81,16 @@ def test_the_versions_before_the_placing_are_answered_as_the_draft_that_it_was()
     filled = now_and_then(world.order("staff").get_order(GetOrder(id=ORDER_ID, version=2)))
     assert (empty.status, empty.items, empty.total, empty.email) == ("draft", [], None, None)
     assert (filled.status, filled.items, filled.total) == ("draft", list(place().lines), place().total)
+
+
+def test_a_clock_that_runs_behind_does_not_turn_the_history_around() -> None:
+    world = OrderWorld()
+    world.place()
+    placed_at = world.clock()
+    world.clock.move(-60)
+    carry_out(world, "reserve")
+    assert {each.occurred_at for each in world.history().recorded()} == {rfc3339(placed_at)}
+    assert now_and_then(world.order("staff").get_order(GetOrder(id=ORDER_ID, at=placed_at))).version == 4
 
 
 def test_a_version_that_is_not_reached_and_a_time_before_the_order_are_not_found() -> None:

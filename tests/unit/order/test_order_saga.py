@@ -22,8 +22,8 @@ from tests.unit.order.order_world import (
 LONGEST_LIFE = 50
 
 
-def run(world: OrderWorld, shop: Shop, steps: DurableSteps | None = None) -> str:
-    return now_and_then(saga.run(ORDER_ID, steps or DurableSteps(), lambda: services(world, shop)))
+def run(world: OrderWorld, shop: Shop, steps: DurableSteps | None = None, order_faults: Breaking | None = None) -> str:
+    return now_and_then(saga.run(ORDER_ID, steps or DurableSteps(), lambda: services(world, shop, order_faults)))
 
 
 def order_of(world: OrderWorld) -> PlacedOrder:
@@ -154,17 +154,49 @@ def test_a_crash_around_any_step_loses_nothing(name: str, side: str, remembers: 
         steps.dies_at("")
         run(world, shop, steps if remembers else DurableSteps())
     assert_everything_agrees(world, shop, pieces=10)
+    rejection = order_of(world).rejection
+    assert (rejection.code if rejection else None) == {"tok_ok": None, "tok_declined": "payment_declined"}[token]
+
+
+def test_a_declined_payment_whose_record_was_answered_to_nobody_never_takes_the_stock_off_the_shelf() -> None:
+    world, shop, order_faults = OrderWorld(), Shop(), Breaking()
+    world.place(token="tok_declined")
+    steps = DurableSteps()
+    steps.dies_at(saga.REQUEST_PAYMENT, after=True)
+    with pytest.raises(Crash):
+        run(world, shop, steps, order_faults)
+    steps.dies_at(saga.CONFIRM_STOCK)
+    assert run(world, shop, steps, order_faults) == "rejected"
+    assert_everything_agrees(world, shop, pieces=10)
+
+
+def test_a_payment_that_staff_refunded_before_the_order_heard_of_it_still_ends_the_order() -> None:
+    world, shop = OrderWorld(), Shop()
+    world.place()
+    steps = DurableSteps()
+    shop.faults.breaks = lambda call: "crash" if call == 3 else None
+    with pytest.raises(Crash):
+        run(world, shop, steps)
+    assert (shop.payment, order_of(world).payment.status) == ("captured", "requested")
+    shop.refund_by_staff()
+    assert run(world, shop, steps) == "confirmed"
+    assert "PaymentCaptured" in world.event_types()
 
 
 @given(
     token=st.sampled_from(["tok_ok", "tok_declined"]),
     breaks=st.lists(st.sampled_from([None, None, "before", "after"]), max_size=60),
+    order_breaks=st.lists(st.sampled_from([None, None, None, "before", "after"]), max_size=60),
     crashes=st.lists(st.tuples(st.sampled_from(STEP_NAMES), st.booleans(), st.booleans()), max_size=4),
 )
 def test_any_mix_of_faults_and_crashes_ends_with_order_stock_and_money_in_agreement(
-    token: str, breaks: list[str | None], crashes: list[tuple[str, bool, bool]]
+    token: str,
+    breaks: list[str | None],
+    order_breaks: list[str | None],
+    crashes: list[tuple[str, bool, bool]],
 ) -> None:
-    faults = Breaking()
+    faults, order_faults = Breaking(), Breaking()
+    order_faults.breaks = lambda call: order_breaks[call - 1] if call <= len(order_breaks) else None
     faults.breaks = lambda call: breaks[call - 1] if call <= len(breaks) else None
     world, shop = OrderWorld(), Shop(faults=faults)
     world.place(token=token)
@@ -174,7 +206,7 @@ def test_any_mix_of_faults_and_crashes_ends_with_order_stock_and_money_in_agreem
         name, after, remembers = plan.pop() if plan else ("", False, False)
         steps.dies_at(name, after)
         try:
-            run(world, shop, steps)
+            run(world, shop, steps, order_faults)
             break
         except (Crash, saga.StepFailed):
             if not remembers:

@@ -5,6 +5,7 @@ crash leaves all of a use case's statements or none.
 """
 
 import hmac
+import itertools
 import json
 import secrets
 from collections.abc import Callable, Sequence
@@ -83,7 +84,7 @@ class OrderAggregate:
             history = history[: request.version]
         if request.at is not None:
             moment = rfc3339(request.at)
-            history = [recorded for recorded in history if recorded.occurred_at <= moment]
+            history = list(itertools.takewhile(lambda recorded: recorded.occurred_at <= moment, history))
         return view(history)
 
     async def get_events(self, request: GetEvents) -> Json:
@@ -111,6 +112,9 @@ class OrderAggregate:
 
     def _append(self, history: Sequence[Recorded], decided: Sequence[OrderEvent]) -> list[Recorded]:
         now = rfc3339(self._clock())
+        if history:
+            # The object may have moved to a machine whose clock is behind; its history does not run backwards.
+            now = max(now, history[-1].occurred_at)
         actor = self._call.principal.id
         grown = list(history)
         outgoing = []

@@ -44,7 +44,7 @@ async def reconcile(
     pause: int = min(FIRST_PAUSE_SECONDS * 2 ** min(checks // 4, 10), LONGEST_PAUSE_SECONDS)
     await send()
     if not order.ended:
-        if _stale(recorded, clock()):
+        if _stale(history.recorded(), clock()):
             await _move_on(order.id, history, sagas)
         return pause
     last = announcement(recorded, history.private(TRACEPARENT) or "")
