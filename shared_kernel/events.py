@@ -15,7 +15,7 @@ from shared_kernel.clock import rfc3339
 class Event(BaseModel):
     """One thing that happened; `source` and `id` together are unique, delivery is at least once."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     specversion: Literal["1.0"] = "1.0"
     id: str = Field(min_length=1)

@@ -22,7 +22,7 @@ class Ok:
 class Err(BaseModel):
     """A refusal: its family chooses the exception class, its code is what a program reads."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     family: str
     code: str

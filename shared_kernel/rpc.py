@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 class Principal(BaseModel):
     """Who asks, as the gateway has verified it; `credential` is a guest's access token to one order."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     kind: Literal["guest", "staff", "service"]
     id: str
@@ -51,7 +51,7 @@ class Principal(BaseModel):
 class Call(BaseModel):
     """The context that travels with every call."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     principal: Principal
     traceparent: str

@@ -1,6 +1,7 @@
 """The crons of a local run: wrangler registers them but never fires them, so the runner does, once a minute.
 
-The first round comes at once: after a kill it is what takes up the orders that were under way.
+The first round comes at once: after a kill it ends the holds that ran out meanwhile, finishes refunds that were begun
+and sends what the outboxes hold. Orders need none of it: each one's own alarm takes it up again.
 """
 
 from __future__ import annotations

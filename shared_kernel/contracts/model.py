@@ -6,9 +6,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Message(BaseModel):
-    """A frozen message; fields that nobody knows are refused."""
+    """A frozen message; fields that nobody knows are refused, and what was refused is not shown in the error's text.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Such a text may be logged, and a message may hold what customers told us.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Nothing(Message):

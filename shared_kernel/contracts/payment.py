@@ -3,6 +3,7 @@
 from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, StringConstraints
+from pydantic.json_schema import SkipJsonSchema
 
 from shared_kernel.contracts.model import Health, Message, Nothing
 from shared_kernel.money import Money
@@ -79,13 +80,15 @@ class RefundPayment(Message):
 
 
 class Refund(Message):
-    """One refund and the payment as it stands after it."""
+    """One refund, and the payment as it stands now: repeated after a later refund, it shows that one too."""
 
     id: str
     amount: Money
     reason: str
     status: Literal["succeeded"]
     payment: Payment
+    # Whether an earlier request with the same key began it: the gateway tells it in a header, not in the body.
+    replayed: SkipJsonSchema[bool] = False
 
 
 class Payments(Protocol):

@@ -141,6 +141,26 @@ class NewCategory(Message):
     parent_id: Id | None = None
 
 
+class CategoryChanges(Message):
+    """The name is all that can change: a category stays below its parent, so that the tree has no cycle."""
+
+    name: Name
+
+
+class ChangeCategory(Message):
+    """A change to the version that its author has seen; PreconditionFailed when there is a newer one."""
+
+    id: str
+    expected_version: int
+    changes: CategoryChanges
+
+
+class DeleteCategory(Message):
+    """Take a category out of the tree; one that holds products or categories stays."""
+
+    id: str
+
+
 class WantedLine(Message):
     """So many pieces of a product."""
 
@@ -212,6 +232,14 @@ class Admin(Protocol):
 
     async def create_category(self, request: NewCategory) -> Category:
         """The new category; Invalid `category_not_found` for its parent; Conflict `name_taken` among siblings."""
+        ...
+
+    async def change_category(self, request: ChangeCategory) -> Category:
+        """The changed category; NotFound; PreconditionFailed `stale_version`; Conflict `name_taken` among siblings."""
+        ...
+
+    async def delete_category(self, request: DeleteCategory) -> Nothing:
+        """NotFound when there is none; Conflict `category_in_use` when it holds products or categories."""
         ...
 
 

@@ -12,11 +12,8 @@ import httpx
 import pytest
 
 from tests.system.shop import Shop
+from tests.system.wedged import assert_never_wedged
 from wrangler import running, sample
-from wrangler.state import LOG
-
-# What workerd issue 6624 leaves in the log when concurrent requests wedge an isolate.
-WEDGED = ("Cannot enter into task", "NoGilError")
 
 
 @pytest.fixture(scope="session")
@@ -29,8 +26,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Con
     folder = tmp_path_factory.mktemp("system")
     with running.started(folder / "state", ["--no-sample"], folder / "system.log") as system:
         yield system.connection
-    log = (folder / "state" / LOG).read_text(errors="replace")
-    assert [sign for sign in WEDGED if sign in log] == [], "workerd issue 6624 shows itself in the log"
+    assert_never_wedged(folder / "state")
 
 
 @pytest.fixture(scope="session")

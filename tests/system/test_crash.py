@@ -19,6 +19,7 @@ from shared_kernel.contracts.product import Product
 from tests.system.books import assert_books_agree
 from tests.system.shop import ServerFault, Shop, order_of
 from tests.system.test_read_model import wait_until_listed
+from tests.system.wedged import assert_never_wedged
 from wrangler import running
 
 TOKENS = ("tok_ok", "tok_declined", "tok_error_once", "tok_lost", "tok_error")
@@ -54,6 +55,7 @@ def system(tmp_path: Path) -> Iterator[running.LocalSystem]:
     """A system to be killed."""
     with running.started(tmp_path / "state", ["--no-sample"], tmp_path / "system.log") as started:
         yield started
+    assert_never_wedged(tmp_path / "state")
 
 
 def _open(system: running.LocalSystem) -> Shop:
@@ -94,19 +96,21 @@ def _assert_ended_as_they_must(shop: Shop, wishes: list[Wish], stocked: dict[str
     assert not {"tok_declined", "tok_error"} & set(confirmed)
 
 
-def test_every_order_ends_and_all_books_agree_after_two_power_cuts(system: running.LocalSystem) -> None:
+def test_every_order_ends_and_all_books_agree_after_two_power_cuts(system: running.LocalSystem, tmp_path: Path) -> None:
     with _open(system) as shop:
         products = {token: shop.make_product(STOCKED) for token in TOKENS}
         scarce = shop.make_product(LAST_PIECES)
         wishes = _wishes(products, scarce)
         before = _send_until_the_power_goes(system, shop, wishes, after=len(wishes) // 2)
 
+    assert_never_wedged(tmp_path / "state")
     system.start()
     with _open(system) as shop:
         again = _send_until_the_power_goes(system, shop, wishes, after=len(wishes))
     assert len({order.id for order in again}) == len(wishes)
     assert {order.id for order in before} <= {order.id for order in again}
 
+    assert_never_wedged(tmp_path / "state")
     system.start()
     with _open(system) as shop:
         stocked = {product.id: STOCKED for product in products.values()} | {scarce.id: LAST_PIECES}

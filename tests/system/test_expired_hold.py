@@ -11,6 +11,7 @@ import pytest
 
 from tests.system.books import assert_books_agree
 from tests.system.shop import Shop, order_of
+from tests.system.wedged import assert_never_wedged
 from wrangler import running
 
 _HAPPENS_WITHIN_SECONDS = 60
@@ -26,6 +27,7 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         Shop(system.connection.url, system.connection.staff_token) as shop,
     ):
         yield shop
+    assert_never_wedged(folder / "state")
 
 
 def test_payment_after_the_hold_has_ended_is_given_back_and_stock_is_as_before(hasty: Shop) -> None:

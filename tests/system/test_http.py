@@ -127,6 +127,23 @@ def test_product_is_changed_only_by_who_has_seen_its_latest_version(shop: Shop) 
     assert (unchanged.status_code, unchanged.content) == (304, b"")
 
 
+def test_category_is_renamed_by_who_has_seen_it_and_deleted_when_it_is_empty(shop: Shop) -> None:
+    named = {"name": f"Teh {uuid.uuid4().hex[:8]}"}
+    made = shop.ask("POST", "/api/categories", named, headers=shop.as_staff)
+    path, held = f"/api/categories/{made.json()['id']}", {**shop.as_staff, "if-match": made.headers["etag"]}
+    renamed = {"name": f"Kopi {uuid.uuid4().hex[:8]}"}
+    problem(shop.ask("PATCH", path, renamed, headers=shop.as_staff), 428, "precondition_required")
+    changed = shop.ask("PATCH", path, renamed, headers=held)
+    assert (changed.status_code, changed.json()["name"], changed.headers["etag"]) == (200, renamed["name"], '"2"')
+    problem(shop.ask("PATCH", path, named, headers=held), 412, "stale_version")
+    body = _new_product() | {"category_id": made.json()["id"]}
+    product = shop.ask("POST", "/api/products", body, headers=shop.as_staff).headers["location"]
+    problem(shop.ask("DELETE", path, headers=shop.as_staff), 409, "category_in_use")
+    assert shop.ask("DELETE", product, headers=shop.as_staff).status_code == 204
+    assert shop.ask("DELETE", path, headers=shop.as_staff).status_code == 204
+    problem(shop.ask("DELETE", path, headers=shop.as_staff), 404, "category_not_found")
+
+
 def test_second_product_with_a_sku_is_refused(shop: Shop) -> None:
     body = _new_product()
     assert shop.ask("POST", "/api/products", body, headers=shop.as_staff).status_code == 201

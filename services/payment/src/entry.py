@@ -57,8 +57,10 @@ class Default(WorkerEntrypoint):
     async def scheduled(self, controller: Any, env: Any = None, ctx: Any = None) -> None:
         """Finish what a crash left half done, then send what is still in the outbox."""
         changes = _changes(next_traceparent(None))
-        await sweep(D1Payments(_database()), changes, Returns(changes, _providers()))
-        await send_outbox(_database())
+        try:
+            await sweep(D1Payments(_database()), changes, Returns(changes, _providers()))
+        finally:
+            await send_outbox(_database())
 
 
 @serves(contract.Admin, _admin)

@@ -164,6 +164,16 @@ class ProductAdmin(_Service):
         self._note("create_category")
         return product.Category(id=CATEGORY_ID, name=request.name, parent_id=request.parent_id, version=1)
 
+    async def change_category(self, request: product.ChangeCategory) -> product.Category:
+        self._note(f"change_category {request.id}")
+        if request.expected_version != 3:
+            raise PreconditionFailed("the category has changed since")
+        return product.Category(id=request.id, name=request.changes.name, version=4)
+
+    async def delete_category(self, request: product.DeleteCategory) -> Nothing:
+        self._note(f"delete_category {request.id}")
+        return Nothing()
+
 
 class Stock(_Service):
     """Five pieces of everything."""
@@ -218,9 +228,16 @@ class PaymentAdmin(_Service):
     """Refunds are always possible."""
 
     async def refund(self, request: payment.RefundPayment) -> payment.Refund:
-        self._note(f"refund {request.idempotency_key}")
+        asked_for = f"refund {request.idempotency_key}"
+        is_replayed = (asked_for, self._principal) in self._shop.asked
+        self._note(asked_for)
         return payment.Refund(
-            id="rfd_1", amount=request.amount, reason=request.reason, status="succeeded", payment=a_payment()
+            id="rfd_1",
+            amount=request.amount,
+            reason=request.reason,
+            status="succeeded",
+            payment=a_payment(),
+            replayed=is_replayed,
         )
 
     async def list_sandbox_charges(self, request: Nothing) -> Json:

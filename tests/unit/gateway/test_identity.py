@@ -10,7 +10,7 @@ from gateway.problems import Malformed
 from gateway.routes import ROUTES
 from gateway.routing import Access, Route
 from tests.unit.gateway.client import SETTINGS, STAFF_TOKEN, Client, problem_of
-from tests.unit.gateway.shop import ORDER_ID, ORDER_TOKEN, PAYMENT_ID, PRODUCT_ID, WAREHOUSE_ID
+from tests.unit.gateway.shop import CATEGORY_ID, ORDER_ID, ORDER_TOKEN, PAYMENT_ID, PRODUCT_ID, WAREHOUSE_ID
 
 GUARDED = [route for route in ROUTES if route.access is not Access.ANYONE]
 STAFF_ONLY = [route for route in ROUTES if route.access is Access.STAFF]
@@ -18,7 +18,13 @@ STAFF_ONLY = [route for route in ROUTES if route.access is Access.STAFF]
 
 def path_of(template: str) -> str:
     """The template with ids that exist."""
-    kind = {"products": PRODUCT_ID, "orders": ORDER_ID, "payments": PAYMENT_ID, "warehouses": WAREHOUSE_ID}
+    kind = {
+        "products": PRODUCT_ID,
+        "categories": CATEGORY_ID,
+        "orders": ORDER_ID,
+        "payments": PAYMENT_ID,
+        "warehouses": WAREHOUSE_ID,
+    }
     return template.replace("{product_id}", PRODUCT_ID).replace("{id}", kind.get(template.split("/")[2], ""))
 
 
@@ -49,6 +55,21 @@ def test_token_that_opens_another_order_is_404(target: str) -> None:
 
 def test_order_opens_with_its_token_in_the_query() -> None:
     assert Client().ask("GET", f"/api/orders/{ORDER_ID}?access_token={ORDER_TOKEN}").status == 200
+
+
+@pytest.mark.parametrize("route", STAFF_ONLY, ids=lambda route: f"{route.method} {route.path}")
+def test_staff_token_in_the_query_opens_no_staff_route(route: Route[Any]) -> None:
+    client = Client()
+    response = client.ask(route.method, f"{path_of(route.path)}?access_token={STAFF_TOKEN}")
+    problem_of(response, 401, "invalid_token")
+    assert client.shop.asked == []
+
+
+def test_staff_token_in_the_query_opens_no_order_and_shows_no_staff_prices() -> None:
+    client = Client()
+    problem_of(client.ask("GET", f"/api/orders/{ORDER_ID}?access_token={STAFF_TOKEN}"), 404, "order_not_found")
+    assert client.ask("GET", f"/api/products/{PRODUCT_ID}?access_token={STAFF_TOKEN}").status == 200
+    assert {who.kind for _, who in client.shop.asked} == {"guest"}
 
 
 def test_token_sent_twice_is_refused() -> None:

@@ -3,9 +3,10 @@
 import pytest
 
 from tests.unit.gateway.client import Client, problem_of
-from tests.unit.gateway.shop import ORDER_ID, ORDER_REQUEST, PAYMENT_ID, PRODUCT_ID
+from tests.unit.gateway.shop import CATEGORY_ID, ORDER_ID, ORDER_REQUEST, PAYMENT_ID, PRODUCT_ID
 
 PRODUCT = f"/api/products/{PRODUCT_ID}"
+CATEGORY = f"/api/categories/{CATEGORY_ID}"
 
 
 @pytest.mark.parametrize("held", ['"3"', 'W/"3"', '"1", "3"', '"1",W/"3"', "*"])
@@ -29,9 +30,10 @@ def test_order_carries_its_version_as_etag() -> None:
     assert Client().as_staff("GET", f"/api/orders/{ORDER_ID}").headers["etag"] == '"2"'
 
 
-def test_change_without_if_match_is_428() -> None:
+@pytest.mark.parametrize("path", [PRODUCT, CATEGORY])
+def test_change_without_if_match_is_428(path: str) -> None:
     client = Client()
-    problem_of(client.as_staff("PATCH", PRODUCT, json_body={"name": "x"}), 428, "precondition_required")
+    problem_of(client.as_staff("PATCH", path, json_body={"name": "x"}), 428, "precondition_required")
     assert client.shop.asked == []
 
 
@@ -43,9 +45,10 @@ def test_if_match_that_names_no_one_version_is_400(tag: str) -> None:
     assert client.shop.asked == []
 
 
+@pytest.mark.parametrize("path", [PRODUCT, CATEGORY])
 @pytest.mark.parametrize("tag", ['"2"', 'W/"3"', '"03"', '"abc"', '"99999999999999999999"'])
-def test_stale_if_match_is_412(tag: str) -> None:
-    response = Client().as_staff("PATCH", PRODUCT, json_body={"name": "x"}, headers={"if-match": tag})
+def test_stale_if_match_is_412(tag: str, path: str) -> None:
+    response = Client().as_staff("PATCH", path, json_body={"name": "x"}, headers={"if-match": tag})
     problem_of(response, 412, "precondition_failed")
 
 

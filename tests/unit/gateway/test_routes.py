@@ -7,6 +7,7 @@ import pytest
 from gateway.routes import ROUTES
 from tests.unit.gateway.client import Client, told
 from tests.unit.gateway.shop import (
+    CATEGORY_ID,
     NEW_PRODUCT,
     ORDER_ID,
     ORDER_REQUEST,
@@ -33,6 +34,8 @@ GOOD: list[Good] = [
     ("staff", "DELETE", f"/api/products/{PRODUCT_ID}", None, {}, 204),
     ("guest", "GET", "/api/categories", None, {}, 200),
     ("staff", "POST", "/api/categories", {"name": "Drinks"}, {}, 201),
+    ("staff", "PATCH", f"/api/categories/{CATEGORY_ID}", {"name": "Teas"}, {"if-match": '"3"'}, 200),
+    ("staff", "DELETE", f"/api/categories/{CATEGORY_ID}", None, {}, 204),
     ("guest", "GET", f"/api/products/{PRODUCT_ID}/availability", None, {}, 200),
     ("staff", "GET", "/api/warehouses", None, {}, 200),
     ("staff", "POST", "/api/warehouses", NEW_WAREHOUSE, {}, 201),
@@ -60,7 +63,7 @@ def test_good_request_is_answered(good: Good) -> None:
 
 def test_every_route_has_a_good_request() -> None:
     asked = {(method, target.partition("?")[0]) for _, method, target, *_ in GOOD}
-    ids = {PRODUCT_ID: "{id}", ORDER_ID: "{id}", PAYMENT_ID: "{id}", WAREHOUSE_ID: "{id}"}
+    ids = dict.fromkeys((PRODUCT_ID, CATEGORY_ID, ORDER_ID, PAYMENT_ID, WAREHOUSE_ID), "{id}")
     templates = {("PUT", "/api/warehouses/{id}/stock/{product_id}")}
     for method, path in asked:
         templates.add((method, "/".join(ids.get(part, part) for part in path.split("/"))))
@@ -86,6 +89,20 @@ def test_new_product_says_where_it_is_and_its_version() -> None:
 
 def test_deleted_product_is_answered_without_a_body() -> None:
     assert Client().as_staff("DELETE", f"/api/products/{PRODUCT_ID}").text is None
+
+
+def test_category_is_answered_with_its_version_and_asked_for_by_the_id_of_the_path() -> None:
+    client = Client()
+    made = client.as_staff("POST", "/api/categories", json_body={"name": "Drinks"})
+    assert made.headers["etag"] == '"1"'
+    path, held = f"/api/categories/{CATEGORY_ID}", {"if-match": '"3"'}
+    renamed = client.as_staff("PATCH", path, json_body={"name": "Teas"}, headers=held)
+    assert (told(renamed)["name"], renamed.headers["etag"]) == ("Teas", '"4"')
+    assert client.as_staff("DELETE", path).text is None
+    assert [method for method, _ in client.shop.asked][1:] == [
+        f"change_category {CATEGORY_ID}",
+        f"delete_category {CATEGORY_ID}",
+    ]
 
 
 def test_stock_count_reaches_inventory_with_the_ids_of_the_path() -> None:
@@ -135,6 +152,17 @@ def test_refund_reaches_payment_with_its_key() -> None:
     response = client.as_staff("POST", f"/api/payments/{PAYMENT_ID}/refunds", json_body=REFUND, headers=KEY)
     assert told(response)["payment"]["id"] == PAYMENT_ID
     assert client.shop.asked[0][0] == "refund k-1"
+
+
+def test_repeated_refund_is_answered_the_same_and_says_so_in_a_header() -> None:
+    client = Client()
+    path = f"/api/payments/{PAYMENT_ID}/refunds"
+    first = client.as_staff("POST", path, json_body=REFUND, headers=KEY)
+    second = client.as_staff("POST", path, json_body=REFUND, headers=KEY)
+    assert "idempotent-replayed" not in first.headers
+    assert second.headers["idempotent-replayed"] == "true"
+    assert (second.status, second.text) == (first.status, first.text)
+    assert set(told(first)) == {"id", "amount", "reason", "status", "payment"}
 
 
 def test_every_call_carries_who_asks_the_trace_and_a_deadline() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.routes import ROUTES
+from gateway.routing import Access
 from shared_kernel.contracts.model import Health
 from shared_kernel.errors import Unavailable
 from tests.unit.gateway.client import SETTINGS, Client, told
@@ -74,6 +75,23 @@ def test_every_reference_of_the_description_leads_somewhere() -> None:
     assert references <= set(document["components"]["schemas"])
 
 
+def test_refund_is_described_as_it_is_answered() -> None:
+    schema = openapi()["components"]["schemas"]["Refund"]
+    assert set(schema["properties"]) == {"id", "amount", "reason", "status", "payment"}
+
+
+def test_idempotency_key_is_described_as_what_should_be_a_uuid() -> None:
+    for path in ("/api/orders", "/api/payments/{id}/refunds"):
+        parameters = {each["name"]: each for each in openapi()["paths"][path]["post"]["parameters"]}
+        assert "should be a UUID" in parameters["Idempotency-Key"]["description"]
+
+
+def test_placing_an_order_promises_no_conflict() -> None:
+    paths = openapi()["paths"]
+    assert "409" not in paths["/api/orders"]["post"]["responses"]
+    assert "409" in paths["/api/payments/{id}/refunds"]["post"]["responses"]
+
+
 def test_operation_ids_are_unique() -> None:
     ids = [operation["operationId"] for item in openapi()["paths"].values() for operation in item.values()]
     assert len(ids) == len(set(ids))
@@ -94,6 +112,12 @@ def test_description_declares_what_the_router_demands(route: Any) -> None:
     for status, answer in operation["responses"].items():
         if int(status) >= 400:
             assert list(answer["content"])[-1] == "application/problem+json"
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_only_what_an_orders_owner_may_see_takes_a_token_in_the_query(route: Any) -> None:
+    operation = openapi()["paths"][route.path][route.method.lower()]
+    assert ({"access_token": []} in operation["security"]) == (route.access is Access.OWNER)
 
 
 def test_query_fields_are_described_as_what_they_are() -> None:

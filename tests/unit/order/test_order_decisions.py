@@ -137,6 +137,12 @@ def test_an_unknown_stored_form_is_named() -> None:
         read_event("OrderPlaced", 99, "{}")
 
 
+def test_a_stored_event_that_cannot_be_read_does_not_show_its_data() -> None:
+    with pytest.raises(UnknownEvent, match="OrderPlaced version 1 has other fields") as failure:
+        read_event("OrderPlaced", 1, '{"email": "sari@example.com", "lines": 1}')
+    assert "sari@example.com" not in str(failure.value)
+
+
 def test_a_capture_of_another_amount_is_refused() -> None:
     order = replay(history_of("place reserve request"))
     with pytest.raises(IllegalTransition, match="was captured for an order of"):

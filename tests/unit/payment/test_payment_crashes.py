@@ -8,6 +8,7 @@ import pytest
 
 from payment.application.ports import ProviderError
 from payment.domain.errors import PaymentCancelled
+from payment.domain.payment import payment_id
 from shared_kernel.contracts import payment as contract
 from tests.unit.payment.world import Crash, World, cancel, go_on, refund, request
 
@@ -73,6 +74,15 @@ async def _call(call: Call, world: World) -> Exception | None:
     except (Crash, ProviderError) as fault:
         return fault
     return None
+
+
+async def _half_cancelled(world: World, key: str) -> None:
+    """A captured payment that was marked as cancelled, and then the process was gone."""
+    await world.charges().request_payment(request(key=key))
+    world.database.before_step = _crash_at(3)
+    with pytest.raises(Crash):
+        await world.charges().cancel_payment(cancel(key=key))
+    world.database.before_step = go_on
 
 
 async def _prepared(scenario: Scenario) -> World:
@@ -148,16 +158,42 @@ def test_sweep_goes_on_after_one_that_fails() -> None:
     async def story() -> None:
         world = World()
         for key in ("one", "two"):
-            await world.charges().request_payment(request(key=key))
-            world.database.before_step = _crash_at(3)
-            with pytest.raises(Crash):
-                await world.charges().cancel_payment(cancel(key=key))
-            world.database.before_step = go_on
+            await _half_cancelled(world, key)
         broken = world.database
         broken.look("UPDATE sandbox_charges SET status = 'voided' WHERE idempotency_key = 'one'")
         world.later(seconds=61)
         assert await world.sweep() == 1
         assert (world.stored("one")["status"], world.stored("two")["status"]) == ("captured", "refunded")
+
+    asyncio.run(story())
+
+
+def test_sweep_reaches_what_waits_behind_twenty_that_fail() -> None:
+    async def story() -> None:
+        world = World()
+        # The one that can be finished is the last of them by its id and by its age.
+        *broken, sound = sorted((f"order-{number}" for number in range(21)), key=payment_id)
+        for key in (*broken, sound):
+            await _half_cancelled(world, key)
+            world.later(seconds=1)
+        world.database.look("UPDATE sandbox_charges SET status = 'voided' WHERE idempotency_key <> ?", sound)
+        world.later(seconds=61)
+        assert await world.sweep() == 1
+        assert world.stored(sound)["status"] == "refunded"
+        assert {world.stored(key)["status"] for key in broken} == {"captured"}
+
+    asyncio.run(story())
+
+
+def test_sweep_tries_each_payment_once_and_a_hundred_at_most() -> None:
+    async def story() -> None:
+        world = World()
+        for number in range(103):
+            await _half_cancelled(world, f"order-{number}")
+        world.later(seconds=61)
+        assert await world.sweep() == 100
+        assert await world.sweep() == 3
+        assert (await world.sweep(), world.kept_minor()) == (0, 0)
 
     asyncio.run(story())
 

@@ -11,7 +11,7 @@ from payment.domain.payment import payment_id
 from shared_kernel.errors import NotFound
 from shared_kernel.ids import is_id
 from shared_kernel.money import LARGEST_AMOUNT_MINOR, CurrencyMismatch, Money
-from tests.unit.payment.world import World, cancel, idr, refund, request
+from tests.unit.payment.world import World, cancel, go_on, idr, refund, request
 
 
 def test_same_key_is_one_refund_and_another_key_is_another() -> None:
@@ -20,17 +20,35 @@ def test_same_key_is_one_refund_and_another_key_is_another() -> None:
         await world.charges().request_payment(request())
         first = await world.admin().refund(refund(300, key="a"))
         assert is_id("rfd", first.id)
-        assert await world.admin().refund(refund(300, key="a")) == first
+        assert not first.replayed
+        assert await world.admin().refund(refund(300, key="a")) == first.model_copy(update={"replayed": True})
         second = await world.admin().refund(refund(300, key="b"))
-        assert second.id != first.id
+        assert (second.id != first.id, second.replayed) == (True, False)
         assert (second.payment.status, second.payment.refunded, world.kept_minor()) == (
             "partially_refunded",
             idr(600),
             400,
         )
         again = await world.admin().refund(refund(300, key="a"))
-        assert (again.id, again.payment) == (first.id, second.payment)
+        assert (again.id, again.payment, again.replayed) == (first.id, second.payment, True)
         assert world.events() == ["payment.captured", "payment.refunded", "payment.refunded"]
+
+    asyncio.run(story())
+
+
+def test_of_two_requests_with_one_key_at_the_same_moment_one_says_that_it_was_replayed() -> None:
+    async def story() -> None:
+        world = World()
+        await world.charges().request_payment(request())
+        others: list[bool] = []
+
+        async def meanwhile() -> None:
+            world.database.after_step = go_on
+            others.append((await world.admin().refund(refund(300, key="a"))).replayed)
+
+        world.database.after_step = meanwhile
+        late = await world.admin().refund(refund(300, key="a"))
+        assert (others, late.replayed, world.kept_minor()) == ([False], True, 700)
 
     asyncio.run(story())
 

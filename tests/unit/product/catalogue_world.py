@@ -11,6 +11,7 @@ from product.application.catalogue import Catalogue
 from product.application.pricing import Pricing
 from product.infrastructure.d1 import D1Categories, D1Products, D1Shelf
 from shared_kernel.contracts import product as contract
+from shared_kernel.contracts.model import Nothing
 from shared_kernel.money import Money
 from shared_kernel.rpc import Call, Principal
 from tests.unit.sqlite_database import SqliteDatabase, migrations
@@ -82,6 +83,16 @@ class World:
     def add_category(self, name: str, parent_id: str | None = None) -> contract.Category:
         return run(self.admin().create_category(contract.NewCategory(name=name, parent_id=parent_id)))
 
+    def rename_category(self, category_id: str, expected_version: int, name: str) -> contract.Category:
+        return run(self.admin().change_category(rename(category_id, expected_version, name)))
+
+    def delete_category(self, category_id: str) -> None:
+        run(self.admin().delete_category(contract.DeleteCategory(id=category_id)))
+
+    def category_names(self) -> list[str]:
+        tree = json.loads(run(self.catalogue().list_categories(Nothing())))
+        return [item["name"] for item in tree["items"]]
+
     def change(self, product_id: str, expected_version: int, **changes: Any) -> contract.Product:
         return run(self.admin().change_product(change(product_id, expected_version, **changes)))
 
@@ -102,6 +113,11 @@ class World:
 
     def _count_publishing(self) -> None:
         self.published += 1
+
+
+def rename(category_id: str, expected_version: int, name: str) -> contract.ChangeCategory:
+    changes = contract.CategoryChanges(name=name)
+    return contract.ChangeCategory(id=category_id, expected_version=expected_version, changes=changes)
 
 
 def change(product_id: str, expected_version: int, **changes: Any) -> contract.ChangeProduct:

@@ -6,10 +6,9 @@ from typing import Literal
 import pytest
 
 from product.application.admin import Admin
-from product.domain.errors import CategoryNotFound, NameTaken, ProductNotFound, SkuTaken, StaleVersion
-from shared_kernel.contracts.product import DeleteProduct, GetProduct, NewCategory, Product
+from product.domain.errors import CategoryNotFound, ProductNotFound, SkuTaken, StaleVersion
+from shared_kernel.contracts.product import DeleteCategory, DeleteProduct, GetProduct, NewCategory, Product
 from shared_kernel.errors import Forbidden, Unauthenticated
-from shared_kernel.sql import ConstraintViolated
 from tests.unit.product.catalogue_world import (
     NO_CATEGORY,
     NO_PRODUCT,
@@ -17,6 +16,7 @@ from tests.unit.product.catalogue_world import (
     World,
     change,
     idr,
+    rename,
     run,
     shirt,
     usd,
@@ -39,6 +39,8 @@ def _told(world: World) -> list[tuple[str, str]]:
         lambda admin: admin.change_product(change(NO_PRODUCT, 1)),
         lambda admin: admin.delete_product(DeleteProduct(id=NO_PRODUCT)),
         lambda admin: admin.create_category(NewCategory(name="Clothes")),
+        lambda admin: admin.change_category(rename(NO_CATEGORY, 1, "Clothes")),
+        lambda admin: admin.delete_category(DeleteCategory(id=NO_CATEGORY)),
     ],
 )
 def test_only_staff_may_touch_the_catalogue(
@@ -159,28 +161,3 @@ def test_what_is_not_there_can_neither_be_changed_nor_deleted(product_id: str) -
     with pytest.raises(ProductNotFound):
         run(world.admin().delete_product(DeleteProduct(id=product_id)))
     assert (world.events(), world.published) == ([], 0)
-
-
-def test_a_category_needs_a_parent_that_exists() -> None:
-    with pytest.raises(CategoryNotFound):
-        World().add_category("Shirts", NO_CATEGORY)
-
-
-def test_siblings_have_different_names() -> None:
-    world = World()
-    clothes, books = world.add_category("Clothes"), world.add_category("Books")
-    world.add_category("New", clothes.id)
-    world.add_category("New", books.id)
-    with pytest.raises(NameTaken):
-        world.add_category("NEW", books.id)
-    with pytest.raises(NameTaken):
-        world.add_category("Books")
-
-
-def test_the_schema_lets_no_category_move_so_there_is_no_cycle() -> None:
-    world = World()
-    root = world.add_category("Clothes")
-    leaf = world.add_category("Shirts", root.id)
-    move = world.database.rows("UPDATE categories SET parent_id = ? WHERE id = ?", leaf.id, root.id)
-    with pytest.raises(ConstraintViolated):
-        run(move)

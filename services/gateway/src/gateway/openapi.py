@@ -39,6 +39,18 @@ _MEANINGS = {
     503: "A service does not answer; `Retry-After` says when to try again.",
 }
 
+_IDEMPOTENCY_KEY = (
+    "A new one for each new request, and the same one to repeat a request: it is done once, and the repeat is answered "
+    "with `Idempotent-Replayed: true`. It should be a UUID, because all guests share one scope of keys."
+)
+
+# Only an order's token may come in the query; the staff token may not.
+_SECURITY: Mapping[Access, list[Schema]] = {
+    Access.ANYONE: [],
+    Access.OWNER: [{"bearer": []}, {"access_token": []}],
+    Access.STAFF: [{"bearer": []}],
+}
+
 _DESCRIPTION = (
     "Errors are RFC 9457 problem documents; a problem's `type` is relative to this API's address. Every response "
     "carries `x-request-id`, `traceparent` and `server-timing`. A token that is good for nothing counts as none where "
@@ -71,7 +83,12 @@ def document(routes: Sequence[Route[Any]], version: str) -> Schema:
                     "scheme": "bearer",
                     "description": "The staff token, or an order's access token.",
                 },
-                "access_token": {"type": "apiKey", "in": "query", "name": "access_token"},
+                "access_token": {
+                    "type": "apiKey",
+                    "in": "query",
+                    "name": "access_token",
+                    "description": "An order's access token, for a link to it; the staff token is not taken here.",
+                },
             },
         },
     }
@@ -95,7 +112,7 @@ def _operation(route: Route[Any], schemas: Schemas, definitions: Schema) -> Sche
         "summary": route.summary,
         "description": f"{route.handler.__doc__} For {route.access.value}.",
         "tags": [_tag(route.path)],
-        "security": [] if route.access is Access.ANYONE else [{"bearer": []}, {"access_token": []}],
+        "security": _SECURITY[route.access],
         "parameters": [*_path_parameters(route), *_header_parameters(route)],
         "responses": _responses(route, schemas),
     }
@@ -139,7 +156,15 @@ def _header_parameters(route: Route[Any]) -> list[Schema]:
     headers: list[Schema] = []
     if route.needs_idempotency_key:
         schema = {"type": "string", "pattern": IDEMPOTENCY_KEY_PATTERN}
-        headers.append({"name": "Idempotency-Key", "in": "header", "required": True, "schema": schema})
+        headers.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": True,
+                "description": _IDEMPOTENCY_KEY,
+                "schema": schema,
+            }
+        )
     if route.needs_if_match:
         headers.append({"name": "If-Match", "in": "header", "required": True, "schema": {"type": "string"}})
     if route.has_etag and route.method == "GET":

@@ -105,10 +105,27 @@ async def test_what_the_domain_forbids_is_refused_by_the_schema_and_is_no_race(p
 
 async def test_what_is_half_done_is_found_once_nobody_touched_it_for_long(payment_db: Database) -> None:
     payments, paid = await captured(payment_db)
-    assert await payments.unfinished(rfc3339(LATER), 10) == []
+    assert await payments.unfinished(rfc3339(LATER), None, 10) == []
     cancelling = paid.cancelling("insufficient_inventory", NOW)
     await payments.save(paid, cancelling, None)
     returning = cancelling.returning_the_rest(NOW)
     await payments.save(cancelling, returning, None)
-    assert await payments.unfinished(rfc3339(NOW), 10) == []
-    assert await payments.unfinished(rfc3339(LATER), 10) == [returning]
+    assert await payments.unfinished(rfc3339(NOW), None, 10) == []
+    assert await payments.unfinished(rfc3339(LATER), None, 10) == [returning]
+
+
+async def test_what_is_half_done_is_paged_through_the_longest_untouched_first(payment_db: Database) -> None:
+    payments = D1Payments(payment_db)
+    waiting = []
+    for number in (3, 1, 2, 0):
+        asked = requested(f"order-{number}", TERMS, NOW)
+        await payments.add(asked, None)
+        # Two of them were touched at the same moment, so that only their ids tell them apart.
+        cancelling = asked.cancelling("late", NOW + timedelta(seconds=number // 2))
+        await payments.save(asked, cancelling, None)
+        waiting.append(cancelling)
+    waiting.sort(key=lambda payment: (payment.updated_at, payment.id))
+    assert await payments.unfinished(rfc3339(LATER), None, 3) == waiting[:3]
+    assert await payments.unfinished(rfc3339(LATER), waiting[0], 2) == waiting[1:3]
+    assert await payments.unfinished(rfc3339(LATER), waiting[2], 3) == waiting[3:]
+    assert await payments.unfinished(rfc3339(LATER), waiting[3], 3) == []

@@ -3,7 +3,15 @@
 import json
 from datetime import timedelta
 
-from product.domain.errors import CategoryNotFound, NameTaken, ProductNotFound, SkuTaken, StaleVersion
+from product.domain.errors import (
+    CategoryInUse,
+    CategoryNotFound,
+    NameTaken,
+    NoSuchCategory,
+    ProductNotFound,
+    SkuTaken,
+    StaleVersion,
+)
 from product.domain.product import Product
 from product.infrastructure.d1 import LONGEST_PATTERN_BYTES, D1Categories, D1Products, D1Shelf
 from shared_kernel.contracts.product import Category, ListProducts, MarketAvailability, NewProduct, ProductChanges
@@ -123,6 +131,42 @@ async def test_siblings_have_different_names_whatever_their_case(product_db: Dat
     await categories.add(same.model_copy(update={"parent_id": FRUIT.id}))
     tree = json.loads(await D1Shelf(product_db).categories())
     assert [(item["name"], item.get("parent_id")) for item in tree] == [("Fruit", None), ("fRUIT", FRUIT.id)]
+
+
+async def test_a_category_is_renamed_only_from_the_version_before(product_db: Database) -> None:
+    categories = D1Categories(product_db)
+    await categories.add(FRUIT)
+    assert (await categories.get(FRUIT.id), await categories.get("none")) == (FRUIT, None)
+    nuts = Category(id=derived_id("cat", "nuts"), name="Nuts", version=1)
+    await categories.add(nuts)
+    renamed_fruit = FRUIT.model_copy(update={"name": "Obst", "version": 2})
+    await categories.replace(renamed_fruit)
+    with raises(StaleVersion) as refusals:
+        await categories.replace(FRUIT.model_copy(update={"name": "Buah", "version": 2}))
+    assert refusals[0].details == {"version": 2}
+    with raises(NameTaken):
+        await categories.replace(FRUIT.model_copy(update={"name": "nUTS", "version": 3}))
+    with raises(NoSuchCategory):
+        await categories.replace(Category(id=NO_CATEGORY, name="None", version=2))
+    assert (await categories.get(FRUIT.id), await categories.get(nuts.id)) == (renamed_fruit, nuts)
+
+
+async def test_a_category_that_holds_something_cannot_be_deleted(product_db: Database) -> None:
+    categories = D1Categories(product_db)
+    await categories.add(FRUIT)
+    citrus = Category(id=derived_id("cat", "citrus"), name="Citrus", parent_id=FRUIT.id, version=1)
+    await categories.add(citrus)
+    lemon = product("LEMON", category_id=citrus.id)
+    stored = await filled(product_db, lemon)
+    for held in (FRUIT, citrus):
+        with raises(CategoryInUse):
+            await categories.remove(held.id)
+    await stored.remove(lemon.id, told(lemon))
+    for empty in (citrus, FRUIT):
+        await categories.remove(empty.id)
+        with raises(NoSuchCategory):
+            await categories.remove(empty.id)
+    assert json.loads(await D1Shelf(product_db).categories()) == []
 
 
 async def test_every_order_pages_through_all_products_once(product_db: Database) -> None:

@@ -9,7 +9,10 @@ from shared_kernel.contracts.product import (
     Admin,
     Catalogue,
     Category,
+    CategoryChanges,
+    ChangeCategory,
     ChangeProduct,
+    DeleteCategory,
     DeleteProduct,
     GetProduct,
     ListProducts,
@@ -23,6 +26,10 @@ from shared_kernel.contracts.product import (
 def _product(product: Product, status: int = 200, location: str | None = None) -> Response:
     headers = {"etag": entity_tag(product.version)} | ({"location": location} if location else {})
     return json_of(product, status, headers)
+
+
+def _category(category: Category, status: int = 200) -> Response:
+    return json_of(category, status, {"etag": entity_tag(category.version)})
 
 
 async def list_products(asked: Asked[ListProducts]) -> Response:
@@ -60,7 +67,19 @@ async def list_categories(asked: Asked[Nothing]) -> Response:
 
 async def create_category(asked: Asked[NewCategory]) -> Response:
     """A new category."""
-    return json_of(await asked.ask(Admin).create_category(asked.input), 201)
+    return _category(await asked.ask(Admin).create_category(asked.input), 201)
+
+
+async def change_category(asked: Asked[CategoryChanges]) -> Response:
+    """A category under another name, if it still is as its author saw it; it stays below its parent."""
+    change = ChangeCategory(id=asked.path["id"], expected_version=asked.expected_version, changes=asked.input)
+    return _category(await asked.ask(Admin).change_category(change))
+
+
+async def delete_category(asked: Asked[Nothing]) -> Response:
+    """A category without products and categories of its own out of the tree."""
+    await asked.ask(Admin).delete_category(DeleteCategory(id=asked.path["id"]))
+    return Response(204)
 
 
 ROUTES = (
@@ -105,6 +124,29 @@ ROUTES = (
         "Add a category",
         output=Category,
         status=201,
+        refuses=(409,),
+        has_etag=True,
+    ),
+    Route(
+        "PATCH",
+        "/api/categories/{id}",
+        Access.STAFF,
+        change_category,
+        CategoryChanges,
+        "Rename a category",
+        output=Category,
+        refuses=(409,),
+        needs_if_match=True,
+        has_etag=True,
+    ),
+    Route(
+        "DELETE",
+        "/api/categories/{id}",
+        Access.STAFF,
+        delete_category,
+        Nothing,
+        "Delete a category",
+        status=204,
         refuses=(409,),
     ),
 )

@@ -72,7 +72,6 @@ ROUTES = (
         "Place an order",
         output=Order,
         status=202,
-        refuses=(409,),
         needs_idempotency_key=True,
     ),
     Route("GET", "/api/orders", Access.STAFF, list_orders, ListOrders, "All orders, newest first", output=OrderPage),

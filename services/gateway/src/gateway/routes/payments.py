@@ -39,14 +39,16 @@ async def get_payment(asked: Asked[Nothing]) -> Response:
 
 
 async def refund(asked: Asked[RefundRequest]) -> Response:
-    """A part of a payment, or all of it, is given back."""
+    """A part of a payment, or all of it, is given back; `payment` shows its present state, in a replay too."""
     request = RefundPayment(
         payment_id=asked.path["id"],
         idempotency_key=asked.idempotency_key,
         amount=asked.input.amount,
         reason=asked.input.reason,
     )
-    return json_of(await asked.ask(Admin).refund(request), 201)
+    refund = await asked.ask(Admin).refund(request)
+    headers = {"idempotent-replayed": "true"} if refund.replayed else {}
+    return json_text(refund.model_dump_json(exclude={"replayed"}, exclude_none=True), 201, headers)
 
 
 async def list_sandbox_charges(asked: Asked[Nothing]) -> Response:

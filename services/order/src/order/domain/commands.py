@@ -13,7 +13,7 @@ from shared_kernel.money import Money
 
 
 class _Command(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
 class Place(_Command):

@@ -7,7 +7,7 @@ changed gets the next version.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from shared_kernel.contracts.inventory import Allocation
 from shared_kernel.contracts.order import ShippingAddress
@@ -194,4 +194,9 @@ def read_event(kind: str, version: int, data: str) -> OrderEvent:
         form = _FORMS[kind, version]
     except KeyError:
         raise UnknownEvent(f"{kind} version {version}") from None
-    return form.validate_json(data)
+    try:
+        return form.validate_json(data)
+    except ValidationError as failure:
+        # The failure's own text holds the data, and with it whatever a customer told us.
+        fields = [".".join(map(str, error["loc"])) for error in failure.errors(include_input=False)]
+        raise UnknownEvent(f"{kind} version {version} has other fields: {', '.join(fields)}") from None

@@ -1,10 +1,12 @@
 """What staff do with payments: give money back, and look into the sandbox's book."""
 
+from datetime import datetime
+
 from payment.application.changes import Changes
 from payment.application.ports import SandboxBook
 from payment.application.published import published
 from payment.application.returns import Providers, Returns, provider_named
-from payment.domain.payment import Refund
+from payment.domain.payment import Payment, Refund
 from shared_kernel.contracts import payment as contract
 from shared_kernel.contracts.model import Nothing
 from shared_kernel.errors import Fault, NotFound
@@ -30,14 +32,19 @@ class Admin:
         payment = await self._changes.get(request.payment_id)
         refund_id = derived_id("rfd", "staff", payment.id, request.idempotency_key)
         provider_named(self._providers, payment.terms.provider)
-        begun = await self._changes.change(
-            payment, lambda current, at: current.refunding(refund_id, request.amount, request.reason, at)
-        )
+        replayed = False
+
+        def begin(current: Payment, at: datetime) -> Payment:
+            nonlocal replayed
+            replayed = current.refund(refund_id) is not None
+            return current.refunding(refund_id, request.amount, request.reason, at)
+
+        begun = await self._changes.change(payment, begin)
         done = await self._returns.complete_refund(begun, refund_id)
         refund = done.refund(refund_id)
         if refund is None or refund.status != "succeeded":
             raise Fault("a refund that was completed is not recorded")
-        return _answer(refund, published(done))
+        return _answer(refund, published(done), replayed)
 
     async def list_sandbox_charges(self, request: Nothing) -> Json:
         """The sandbox provider's own book; NotFound where there is no sandbox."""
@@ -47,7 +54,12 @@ class Admin:
         return Json(await self._sandbox.charges())
 
 
-def _answer(refund: Refund, payment: contract.Payment) -> contract.Refund:
+def _answer(refund: Refund, payment: contract.Payment, replayed: bool) -> contract.Refund:
     return contract.Refund(
-        id=refund.id, amount=refund.amount, reason=refund.reason, status="succeeded", payment=payment
+        id=refund.id,
+        amount=refund.amount,
+        reason=refund.reason,
+        status="succeeded",
+        payment=payment,
+        replayed=replayed,
     )

@@ -34,8 +34,11 @@ class Payments(Protocol):
         """Store the change from `before` to `after`; LostRace when `before` is not what is stored."""
         ...
 
-    async def unfinished(self, unchanged_since: str, limit: int) -> list[Payment]:
-        """Payments with a cancellation or a refund half done, that nobody touched since (RFC 3339)."""
+    async def unfinished(self, unchanged_since: str, after: Payment | None, limit: int) -> list[Payment]:
+        """Payments with a cancellation or a refund half done, that nobody touched since (RFC 3339).
+
+        The longest untouched come first; `after` is the last one of the page before.
+        """
         ...
 
 

@@ -28,13 +28,15 @@ _FIND = f"SELECT {_JSON} FROM payments AS p WHERE p.id = ?"
 
 # Each half reads its own partial index, which holds only what is under way.
 _UNFINISHED = f"""
-    SELECT json_group_array(json({_JSON})) FROM payments AS p WHERE p.id IN (
-        SELECT id FROM payments WHERE updated_at < ?1 AND cancellation IS NOT NULL
-            AND status IN ('created', 'captured', 'partially_refunded')
-        UNION
-        SELECT payment_id FROM refunds JOIN payments ON payments.id = payment_id
-        WHERE refunds.status = 'pending' AND refunds.created_at < ?1 AND payments.updated_at < ?1
-        LIMIT ?2)"""
+    SELECT json_group_array(json(found.item)) FROM (
+        SELECT {_JSON} AS item FROM payments AS p WHERE p.id IN (
+            SELECT id FROM payments WHERE updated_at < ?1 AND cancellation IS NOT NULL
+                AND status IN ('created', 'captured', 'partially_refunded')
+            UNION
+            SELECT payment_id FROM refunds JOIN payments ON payments.id = payment_id
+            WHERE refunds.status = 'pending' AND refunds.created_at < ?1 AND payments.updated_at < ?1)
+        AND (p.updated_at, p.id) > (?2, ?3)
+        ORDER BY p.updated_at, p.id LIMIT ?4) AS found"""
 
 _ADD = """
     INSERT INTO payments (id, idempotency_key, order_id, provider, method, currency, amount_minor, status,
@@ -96,9 +98,10 @@ class D1Payments:
                 raise
             raise LostRace from refusal
 
-    async def unfinished(self, unchanged_since: str, limit: int) -> list[Payment]:
-        """What is under way and was not touched since."""
-        text = await self._database.text(_UNFINISHED, unchanged_since, limit)
+    async def unfinished(self, unchanged_since: str, after: Payment | None, limit: int) -> list[Payment]:
+        """What is under way and was not touched since, the longest untouched first."""
+        place = ("", "") if after is None else (after.updated_at, after.id)
+        text = await self._database.text(_UNFINISHED, unchanged_since, *place, limit)
         return [] if text is None else _PAYMENTS.validate_json(text)
 
     async def _version(self, payment_id: str) -> str | None:

@@ -6,7 +6,8 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from product.application.ports import Categories, Products
-from product.domain.errors import ProductNotFound
+from product.domain.category import changed as category_changed
+from product.domain.errors import NoSuchCategory, ProductNotFound
 from product.domain.product import Product
 from shared_kernel.clock import Clock
 from shared_kernel.contracts import product as contract
@@ -69,6 +70,23 @@ class Admin:
         )
         await self._categories.add(category)
         return category
+
+    async def change_category(self, request: contract.ChangeCategory) -> contract.Category:
+        """Rename a category whose version the author has seen; a change of nothing makes no new version."""
+        self._call.principal.require_staff()
+        category = await self._categories.get(request.id)
+        if category is None:
+            raise NoSuchCategory
+        changed = category_changed(category, request.expected_version, request.changes)
+        if changed is not category:
+            await self._categories.replace(changed)
+        return changed
+
+    async def delete_category(self, request: contract.DeleteCategory) -> Nothing:
+        """Take an empty category out of the tree; NoSuchCategory, CategoryInUse."""
+        self._call.principal.require_staff()
+        await self._categories.remove(request.id)
+        return Nothing()
 
     def _event(self, kind: str, product_id: str, data: dict[str, JsonValue], now: datetime) -> Event:
         return event(

@@ -43,6 +43,21 @@ class Categories(Protocol):
         """Write a new category; CategoryNotFound for its parent, NameTaken among its siblings."""
         ...
 
+    async def get(self, category_id: str) -> Category | None:
+        """The category, or None."""
+        ...
+
+    async def replace(self, category: Category) -> None:
+        """Write the version after the one that is kept.
+
+        StaleVersion when that is no longer the one before, NoSuchCategory, NameTaken among its siblings.
+        """
+        ...
+
+    async def remove(self, category_id: str) -> None:
+        """Forget the category; NoSuchCategory, CategoryInUse."""
+        ...
+
 
 class Listed(NamedTuple):
     """One product of a list: its JSON as the reader sees it, and its place in the list."""

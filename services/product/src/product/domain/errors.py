@@ -19,7 +19,7 @@ class SkuTaken(Conflict):
 
 
 class StaleVersion(PreconditionFailed):
-    """The product was changed since the author of this change read it."""
+    """What is to be changed was changed since the author of this change read it."""
 
     code = "stale_version"
 
@@ -28,6 +28,24 @@ class CategoryNotFound(Invalid):
     """The category that was named does not exist."""
 
     code = "category_not_found"
+
+
+class NoSuchCategory(NotFound):
+    """The category that is to be changed or deleted does not exist."""
+
+    code = "category_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("there is no such category")
+
+
+class CategoryInUse(Conflict):
+    """The category holds products or categories, which would be left without it."""
+
+    code = "category_in_use"
+
+    def __init__(self) -> None:
+        super().__init__("the category holds products or categories; take them out first")
 
 
 class NameTaken(Conflict):

@@ -9,7 +9,15 @@ from collections.abc import Sequence
 from pydantic import TypeAdapter
 
 from product.application.ports import Listed
-from product.domain.errors import CategoryNotFound, NameTaken, ProductNotFound, SkuTaken, StaleVersion
+from product.domain.errors import (
+    CategoryInUse,
+    CategoryNotFound,
+    NameTaken,
+    NoSuchCategory,
+    ProductNotFound,
+    SkuTaken,
+    StaleVersion,
+)
 from product.domain.product import Product
 from shared_kernel.contracts.product import Category, ListProducts
 from shared_kernel.cursor import Cursor
@@ -138,7 +146,42 @@ class D1Categories:
         except ConstraintViolated as refusal:
             if category.parent_id is not None and not await self._exists(category.parent_id):
                 raise CategoryNotFound("there is no such category") from refusal
-            raise NameTaken(f"there is a category {category.name} below the same parent") from refusal
+            raise _name_taken(category) from refusal
+
+    async def get(self, category_id: str) -> Category | None:
+        """The category, or None."""
+        text = await self._database.text(
+            "SELECT json_object('id', id, 'name', name, 'parent_id', parent_id, 'version', version)"
+            " FROM categories WHERE id = ?",
+            category_id,
+        )
+        return None if text is None else Category.model_validate_json(text)
+
+    async def replace(self, category: Category) -> None:
+        """Update the version before; StaleVersion, NoSuchCategory, NameTaken."""
+        update = Statement(
+            "UPDATE categories SET name = ?, version = ? WHERE id = ? AND version = ?",
+            (category.name, category.version, category.id, category.version - 1),
+        )
+        try:
+            (outcome,) = await self._database.batch([update])
+        except ConstraintViolated as refusal:
+            raise _name_taken(category) from refusal
+        if outcome.changes == 1:
+            return
+        kept = await self.get(category.id)
+        if kept is None:
+            raise NoSuchCategory
+        raise StaleVersion(f"the category is at version {kept.version} by now", details={"version": kept.version})
+
+    async def remove(self, category_id: str) -> None:
+        """Delete the row, which what refers to it forbids; NoSuchCategory, CategoryInUse."""
+        try:
+            (outcome,) = await self._database.batch([Statement("DELETE FROM categories WHERE id = ?", (category_id,))])
+        except ConstraintViolated as refusal:
+            raise CategoryInUse from refusal
+        if outcome.changes != 1:
+            raise NoSuchCategory
 
     async def _exists(self, category_id: str) -> bool:
         return await self._database.text("SELECT id FROM categories WHERE id = ?", category_id) is not None
@@ -188,6 +231,10 @@ class D1Shelf:
     async def check(self) -> None:
         """Read something; raises when that is not possible."""
         await self._database.rows("SELECT id FROM products LIMIT 1")
+
+
+def _name_taken(category: Category) -> NameTaken:
+    return NameTaken(f"there is a category {category.name} below the same parent")
 
 
 def _columns(product: Product) -> tuple[SqlValue, ...]:
