@@ -7,7 +7,7 @@ object is kept in a module's globals: each use looks its binding up anew.
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import js
@@ -30,6 +30,12 @@ def setting(name: str) -> str:
     if not isinstance(value, str):
         raise KeyError(f"the setting {name} is missing")
     return value
+
+
+def optional_setting(name: str) -> str | None:
+    """A variable or secret of this Worker; None when it is not set, or empty."""
+    value = getattr(bindings(), name, None)
+    return value if isinstance(value, str) and value else None
 
 
 def wait_until(work: Awaitable[Any]) -> None:
@@ -165,6 +171,33 @@ def transport(binding: Any) -> Transport:
         return answer
 
     return send
+
+
+async def fetch(
+    method: str, url: str, headers: Mapping[str, str], body: str | None, timeout_seconds: float
+) -> tuple[int, dict[str, str], str]:
+    """One request out of the Worker, redirects not followed: status, headers by lower-case name, and text.
+
+    CallFailed when no whole response came in time; it tells the kind of failure and nothing of the request.
+    """
+    options = {
+        "method": method,
+        "headers": dict(headers),
+        "redirect": "manual",
+        "signal": js.AbortSignal.timeout(max(1, int(timeout_seconds * 1000))),
+    } | ({} if body is None else {"body": body})
+    try:
+        response = await js.fetch(url, to_js(options, dict_converter=js.Object.fromEntries))
+        text = await response.text()
+    except JsException as failure:
+        raise CallFailed(failure.name or "the call failed") from None
+    answered: dict[str, str] = json.loads(js.JSON.stringify(js.Object.fromEntries(response.headers)))
+    return int(response.status), answered, str(text)
+
+
+async def pause(seconds: float) -> None:
+    """Wait."""
+    await js.scheduler.wait(int(seconds * 1000))
 
 
 class ConsoleHandler(logging.Handler):

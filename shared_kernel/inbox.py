@@ -43,6 +43,20 @@ async def once(database: Database, event: Event, now: datetime, effect: Sequence
     return True
 
 
+async def after(
+    database: Database, event: Event, now: Callable[[], datetime], effect: Callable[[], Awaitable[object]]
+) -> bool:
+    """Have an effect that lies outside of the database, then record the event; False when it was recorded before.
+
+    What breaks in between has the effect once more, so it must be one that may be repeated.
+    """
+    key = f"{event.source}#{event.id}"
+    if await database.text("SELECT event_id FROM inbox WHERE event_id = ?", key) is not None:
+        return False
+    await effect()
+    return await once(database, event, now(), [])
+
+
 async def consume(messages: Iterable[Message], handle: Callable[[Event], Awaitable[None]]) -> None:
     """Handle each message by itself: acknowledged when it has had its effect, delivered again when not."""
     for message in messages:

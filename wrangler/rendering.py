@@ -204,7 +204,10 @@ def bindings_md(topology: Topology) -> str:
     )
     lines += ["", "## What each Worker has", ""]
     lines += _table(
-        ["Worker", "public", "database", "Durable Objects", "workflows", "consumes", "crons", "settings", "secrets"],
+        [
+            *("Worker", "public", "database", "Durable Objects", "workflows", "consumes", "crons", "settings"),
+            *("secrets", "optional secrets"),
+        ],
         [_possessions(worker) for worker in topology.workers],
     )
     lines += ["", "## Events", ""]
@@ -234,6 +237,7 @@ def _possessions(worker: Worker) -> list[str]:
         ", ".join(f"`{cron}`" for cron in worker.crons),
         ", ".join(one.name for one in worker.settings),
         ", ".join(worker.secrets),
+        ", ".join(worker.optional_secrets),
     ]
 
 

@@ -24,6 +24,44 @@ VERSION = "0.1.0"
 COMPATIBILITY_DATE = "2026-11-17"
 
 _ORDER_EVENTS = ("order.placed", "order.awaiting_payment", "order.confirmed", "order.rejected")
+_PAYMENT_EVENTS = (
+    "payment.captured",
+    "payment.declined",
+    "payment.expired",
+    "payment.cancelled",
+    "payment.refunded",
+    "payment.refund_due",
+)
+# The payment providers, each with the secrets without which it is absent (those of M-Pesa's reversals: absent too).
+PROVIDER_SECRETS = {
+    "xendit": ("XENDIT_SECRET_KEY", "XENDIT_CALLBACK_TOKEN"),
+    "midtrans": ("MIDTRANS_SERVER_KEY",),
+    "stripe": ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"),
+    "paypal": ("PAYPAL_CLIENT_ID", "PAYPAL_CLIENT_SECRET", "PAYPAL_WEBHOOK_ID"),
+    "mpesa": (
+        "MPESA_CONSUMER_KEY",
+        "MPESA_CONSUMER_SECRET",
+        "MPESA_PASSKEY",
+        "MPESA_SHORTCODE",
+        "MPESA_CALLBACK_SECRET",
+        "MPESA_INITIATOR",
+        "MPESA_SECURITY_CREDENTIAL",
+    ),
+}
+
+
+def provider_url(provider: str) -> str:
+    """The name of the setting that says where a payment provider is; empty for its own address."""
+    return f"{provider.upper()}_URL"
+
+
+# Empty: PUBLIC_URL is entered by whoever deploys, XENDIT_EWALLET is DANA, and any address may call back.
+_PAYMENT_SETTINGS = (
+    "PUBLIC_URL",
+    *map(provider_url, PROVIDER_SECRETS),
+    "XENDIT_EWALLET",
+    "MPESA_CALLBACK_ADDRESSES",
+)
 
 PASAR = checked(
     Topology(
@@ -37,6 +75,7 @@ PASAR = checked(
                     Binding("INVENTORY_ADMIN", "inventory", "Admin"),
                     Binding("PAYMENT", "payment"),
                     Binding("PAYMENT_ADMIN", "payment", "Admin"),
+                    Binding("PAYMENT_WEBHOOKS", "payment", "Webhooks"),
                     Binding("ORDER", "order"),
                     Binding("ORDER_ADMIN", "order", "Admin"),
                 ),
@@ -62,17 +101,15 @@ PASAR = checked(
             ),
             Worker(
                 name="payment",
-                entrypoints=("Default", "Admin", "Charges"),
+                entrypoints=("Default", "Admin", "Charges", "Webhooks"),
                 database=database("payment"),
-                publishes=(
-                    "payment.captured",
-                    "payment.declined",
-                    "payment.cancelled",
-                    "payment.refunded",
-                    "payment.refund_due",
-                ),
+                publishes=("payment.pending", *_PAYMENT_EVENTS, "payment.disputed"),
                 crons=(EVERY_MINUTE,),
-                settings=(Setting("SANDBOX", local="enabled", staging="enabled", production="disabled"),),
+                settings=(
+                    Setting("SANDBOX", local="enabled", staging="enabled", production="disabled"),
+                    *(Setting(name, local="", staging="", production="") for name in _PAYMENT_SETTINGS),
+                ),
+                optional_secrets=tuple(name for secrets in PROVIDER_SECRETS.values() for name in secrets),
             ),
             Worker(
                 name="order",
@@ -84,7 +121,7 @@ PASAR = checked(
                 ),
                 database=database("order"),
                 publishes=_ORDER_EVENTS,
-                subscribes=_ORDER_EVENTS,
+                subscribes=_ORDER_EVENTS + _PAYMENT_EVENTS,
                 consumes=inbox("order"),
                 durable_objects=(DurableObject("ORDERS", "OrderObject", migration_tag="v1"),),
                 workflows=(Workflow("ORDER_SAGA", "order-saga", "OrderSaga"),),

@@ -82,7 +82,10 @@ class Setting:
 
 @dataclass(frozen=True)
 class Worker:
-    """One service. `packages` are the folders of the checkout that it imports besides its own code."""
+    """One service. `packages` are the folders of the checkout that it imports besides its own code.
+
+    It cannot do without its secrets; without an optional one it lacks what that is for.
+    """
 
     name: str
     entrypoints: tuple[str, ...] = ("Default",)
@@ -96,6 +99,7 @@ class Worker:
     workflows: tuple[Workflow, ...] = ()
     settings: tuple[Setting, ...] = ()
     secrets: tuple[str, ...] = ()
+    optional_secrets: tuple[str, ...] = ()
     packages: tuple[str, ...] = ("shared_kernel",)
     public: bool = False
 

@@ -51,7 +51,8 @@ def check_names(topology: Topology) -> None:
         names = [binding.name for binding in worker.bindings]
         names += [owned.binding for owned in (worker.database,) if owned is not None]
         names += [owned.binding for owned in worker.durable_objects] + [owned.binding for owned in worker.workflows]
-        names += [*producer_queues(topology, worker), *(setting.name for setting in worker.settings), *worker.secrets]
+        names += [*producer_queues(topology, worker), *(setting.name for setting in worker.settings)]
+        names += [*worker.secrets, *worker.optional_secrets]
         names += ["ENVIRONMENT", "VERSION", "SERVICE", "SUBSCRIPTIONS"]
         _refuse_repeated(names, f"bindings of {worker.name} share the name")
 

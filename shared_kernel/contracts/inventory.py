@@ -159,7 +159,7 @@ class Reservations(Protocol):
     async def reserve(self, request: ReserveStock) -> Reservation:
         """Hold all lines, nearest warehouses first. Conflict `insufficient_inventory` with
         `details["missing"]` = `[{"product_id", "requested", "available"}]`; Conflict
-        `reservation_ended` when this order's hold was released or has expired."""
+        `reservation_ended` when the order was released. One whose hold has expired holds anew what is there."""
         ...
 
     async def confirm(self, request: OrderStock) -> Reservation:
@@ -168,6 +168,6 @@ class Reservations(Protocol):
         ...
 
     async def release(self, request: OrderStock) -> Reservation:
-        """Give back what is held or was confirmed. For an order that holds nothing this is recorded too,
-        so that a reservation that arrives late is refused."""
+        """Give back what is held or was confirmed. For an order that holds nothing (any more) this is recorded
+        too, so that a reservation that arrives late is refused for good."""
         ...

@@ -24,6 +24,7 @@ class Health(Message):
     status: str
     database: str | None = None
     secrets: str | None = None
+    providers: list[str] | None = None
 
 
 Quantity = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]

@@ -3,11 +3,20 @@
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Protocol
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from shared_kernel.contracts.inventory import Allocation, Latitude, Longitude
 from shared_kernel.contracts.model import Health, Limit, Message, Nothing
-from shared_kernel.contracts.payment import IdempotencyKey, Method, ProviderName
+from shared_kernel.contracts.payment import Bank, IdempotencyKey, Instructions, Method, Phone, ProviderName
 from shared_kernel.contracts.product import Market, PricedLine, WantedLine
 from shared_kernel.ids import Id
 from shared_kernel.money import Money
@@ -35,12 +44,30 @@ class ShippingAddress(Message):
     longitude: Longitude
 
 
+_NEEDS: dict[Method, str] = {"card": "token", "stk_push": "phone", "virtual_account": "bank"}
+
+
 class PaymentChoice(Message):
-    """How the customer pays; the token stands for his card at the provider and is kept out of every event."""
+    """How the customer pays: a card needs its `token`, an STK push the `phone`, a virtual account the `bank`.
+
+    The token stands for his card at the provider. All three are kept out of every event.
+    """
 
     provider: ProviderName
     method: Method
-    token: Annotated[str, StringConstraints(min_length=1, max_length=255)] = Field(repr=False)
+    token: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = Field(
+        default=None, repr=False, validate_default=True
+    )
+    phone: Phone | None = Field(default=None, repr=False, validate_default=True)
+    bank: Bank | None = Field(default=None, repr=False, validate_default=True)
+
+    @field_validator("token", "phone", "bank")
+    @classmethod
+    def _is_there_when_needed(cls, value: str | None, field: ValidationInfo) -> str | None:
+        method = field.data.get("method")
+        if value is None and method is not None and _NEEDS.get(method) == field.field_name:
+            raise PydanticCustomError("missing", "the method {method} needs it", {"method": method})
+        return value
 
 
 class OrderRequest(Message):
@@ -59,13 +86,35 @@ class PlaceOrder(Message):
     request: OrderRequest
 
 
+PaymentState = Literal[
+    "not_requested",
+    "requested",
+    "pending",
+    "captured",
+    "declined",
+    "expired",
+    "cancelled",
+    "refunding",
+    "partially_refunded",
+    "refunded",
+    "refund_due",
+]
+"""`pending` waits for the customer; `refunding` and `refund_due` are money that is still to go back, by the provider
+and by hand."""
+
+
 class OrderPayment(Message):
-    """What an order knows of its payment; the payment service knows the rest."""
+    """What an order knows of its payment; the payment service knows the rest.
+
+    While it is `pending` the customer can pay by `instructions`, until `expires_at`.
+    """
 
     id: str | None = None
     provider: ProviderName
     method: Method
-    status: Literal["not_requested", "requested", "captured", "declined", "cancelled", "refunded"]
+    status: PaymentState
+    instructions: Instructions | None = None
+    expires_at: str | None = None
 
 
 class Rejection(Message):

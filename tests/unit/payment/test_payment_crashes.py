@@ -8,7 +8,6 @@ import pytest
 
 from payment.application.ports import ProviderError
 from payment.domain.errors import PaymentCancelled
-from payment.domain.payment import payment_id
 from shared_kernel.contracts import payment as contract
 from tests.unit.payment.world import Crash, World, cancel, go_on, refund, request
 
@@ -108,6 +107,7 @@ def _assert_ended(world: World, scenario: Scenario) -> None:
     assert world.stored()["status"] == scenario.status
     assert (world.kept_minor(), world.charged()) == (scenario.kept_minor, scenario.charged)
     assert world.events() == [f"payment.{event}" for event in scenario.events]
+    assert world.ledger().get("provider:sandbox", 0) == scenario.kept_minor
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -130,31 +130,32 @@ def test_call_that_crashed_anywhere_is_made_good_by_its_repeat(name: str, after:
 
 
 @pytest.mark.parametrize("name", ["cancel of a captured one", "cancel of a lost one", "refund"])
-def test_call_that_crashed_after_its_promise_was_written_is_made_good_by_the_sweep(name: str) -> None:
+def test_call_that_crashed_after_its_promise_was_written_is_made_good_by_reconciliation(name: str) -> None:
     async def story() -> None:
         scenario = SCENARIOS[name]
-        swept = 0
+        compared = 0
         for step in range(1, MOST_STEPS):
             world = await _crashed(scenario, step, after=True)
             if world is None:
                 break
             row = world.stored()
             promised = row["cancellation"] is not None or world.database.look("SELECT 1 FROM refunds") != []
-            assert await world.sweep() == 0
+            assert await world.reconcile() == 0
             world.later(seconds=61)
-            finished = await world.sweep()
+            compared += await world.reconcile()
             if promised:
                 _assert_ended(world, scenario)
             else:
-                assert world.stored() == row
-            swept += finished
-            assert await world.sweep() == 0
-        assert swept >= 2
+                assert (world.stored()["status"], world.kept_minor()) == ("captured", 1000)
+            assert await world.reconcile() == 0
+            world.later(seconds=86_400)
+            assert await world.reconcile() == 0
+        assert compared >= 2
 
     asyncio.run(story())
 
 
-def test_sweep_goes_on_after_one_that_fails() -> None:
+def test_reconciliation_goes_on_after_one_that_fails() -> None:
     async def story() -> None:
         world = World()
         for key in ("one", "two"):
@@ -162,50 +163,20 @@ def test_sweep_goes_on_after_one_that_fails() -> None:
         broken = world.database
         broken.look("UPDATE sandbox_charges SET status = 'voided' WHERE idempotency_key = 'one'")
         world.later(seconds=61)
-        assert await world.sweep() == 1
+        assert await world.reconcile() == 1
         assert (world.stored("one")["status"], world.stored("two")["status"]) == ("captured", "refunded")
 
     asyncio.run(story())
 
 
-def test_sweep_reaches_what_waits_behind_twenty_that_fail() -> None:
-    async def story() -> None:
-        world = World()
-        # The one that can be finished is the last of them by its id and by its age.
-        *broken, sound = sorted((f"order-{number}" for number in range(21)), key=payment_id)
-        for key in (*broken, sound):
-            await _half_cancelled(world, key)
-            world.later(seconds=1)
-        world.database.look("UPDATE sandbox_charges SET status = 'voided' WHERE idempotency_key <> ?", sound)
-        world.later(seconds=61)
-        assert await world.sweep() == 1
-        assert world.stored(sound)["status"] == "refunded"
-        assert {world.stored(key)["status"] for key in broken} == {"captured"}
-
-    asyncio.run(story())
-
-
-def test_sweep_tries_each_payment_once_and_a_hundred_at_most() -> None:
-    async def story() -> None:
-        world = World()
-        for number in range(103):
-            await _half_cancelled(world, f"order-{number}")
-        world.later(seconds=61)
-        assert await world.sweep() == 100
-        assert await world.sweep() == 3
-        assert (await world.sweep(), world.kept_minor()) == (0, 0)
-
-    asyncio.run(story())
-
-
-def test_payment_whose_token_nobody_repeats_is_left_alone_by_the_sweep() -> None:
+def test_lost_answer_that_nobody_asks_for_again_is_found_by_reconciliation() -> None:
     async def story() -> None:
         world = World()
         with pytest.raises(ProviderError):
             await world.charges().request_payment(request("tok_lost"))
-        world.later(seconds=3600)
-        assert await world.sweep() == 0
-        assert world.stored()["status"] == "created"
+        world.later(seconds=61)
+        assert await world.reconcile() == 1
+        assert world.causes() == [(None, "created", "saga"), ("created", "captured", "reconciliation")]
 
     asyncio.run(story())
 

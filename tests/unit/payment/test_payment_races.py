@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payment.application.changes import ATTEMPTS
-from payment.application.ports import LostRace, ProviderError
-from payment.domain.charge import Charge, Outcome
+from payment.application.ports import LostRace, Notice, ProviderError, Webhook
+from payment.domain.charge import Charge, Means, Outcome, RefundOutcome
 from payment.domain.errors import NotRefundable, PaymentCancelled, RefundExceedsCaptured
 from payment.domain.payment import Payment
 from payment.infrastructure.d1 import D1Payments
@@ -65,6 +65,7 @@ def _assert_book_agrees(world: World) -> None:
     assert events.count("payment.cancelled") == (1 if row["status"] == "cancelled" else 0)
     assert events.count("payment.refunded") == len(world.database.look("SELECT 1 FROM sandbox_refunds"))
     assert world.charged() <= 1
+    assert world.ledger().get("provider:sandbox", 0) == world.kept_minor() == -world.ledger().get("orders", 0)
 
 
 @pytest.mark.parametrize(
@@ -211,21 +212,26 @@ class MeddledProvider:
         self.after_charge: Callable[[], Awaitable[object]] = go_on
         self.before_refund: Callable[[], Awaitable[object]] = go_on
 
-    async def charge(self, charge: Charge, token: str) -> Outcome:
+    async def create(self, charge: Charge, means: Means) -> Outcome:
         await self.before_charge()
-        outcome = await self._sandbox.charge(charge, token)
+        outcome = await self._sandbox.create(charge, means)
         await self.after_charge()
         return outcome
 
     async def look_up(self, charge: Charge) -> Outcome | None:
         return await self._sandbox.look_up(charge)
 
-    async def void(self, charge: Charge) -> Outcome:
-        return await self._sandbox.void(charge)
+    async def cancel(self, charge: Charge) -> Outcome | None:
+        return await self._sandbox.cancel(charge)
 
-    async def refund(self, charge: Charge, refund_key: str, amount: Money) -> None:
+    async def refund(
+        self, charge: Charge, refund_key: str, amount: Money, provider_reference: str | None
+    ) -> RefundOutcome:
         await self.before_refund()
-        await self._sandbox.refund(charge, refund_key, amount)
+        return await self._sandbox.refund(charge, refund_key, amount, provider_reference)
+
+    async def read_webhook(self, webhook: Webhook) -> Notice:
+        return await self._sandbox.read_webhook(webhook)
 
 
 def _meddled() -> tuple[World, MeddledProvider]:
@@ -301,7 +307,7 @@ def test_request_gives_up_when_others_are_quicker_every_time() -> None:
     class Busy(D1Payments):
         tries = 0
 
-        async def save(self, before: Payment, after: Payment, event: Event | None) -> None:
+        async def save(self, before: Payment, after: Payment, cause: str, event: Event | None) -> None:
             self.tries += 1
             raise LostRace
 

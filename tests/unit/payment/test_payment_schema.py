@@ -1,51 +1,71 @@
 """What the schema refuses by itself, whatever the code above it decides."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
 from payment.application.ports import LostRace
-from payment.domain.charge import Captured, Declined
+from payment.domain.charge import (
+    Authorised,
+    Captured,
+    Declined,
+    RefundDone,
+    RefundImpossible,
+    RefundPending,
+    Waiting,
+)
 from payment.domain.payment import Payment, Terms, requested
 from payment.infrastructure.d1 import D1Payments
-from shared_kernel.contracts.payment import Failure, PaymentStatus
+from payment.infrastructure.d1_ledger import D1Ledger
+from shared_kernel.contracts.payment import Failure, Instructions, PaymentStatus
 from shared_kernel.sql import ConstraintViolated
 from tests.unit.payment.world import START, SteppedDatabase, idr
+from tests.unit.sqlite_database import REPOSITORY, SqliteDatabase
 
-STATUSES: tuple[PaymentStatus, ...] = (
-    "created",
-    "captured",
-    "declined",
-    "cancelled",
-    "partially_refunded",
-    "refunded",
-    "refund_due",
-)
+STATUSES: tuple[PaymentStatus, ...] = get_args(PaymentStatus)
+UNDECIDED = ("created", "pending", "authorised")
+HELD = ("captured", "partially_refunded", "refunded", "refund_due", "disputed")
 LEGAL = {
-    ("created", "captured"),
-    ("created", "declined"),
-    ("created", "cancelled"),
+    ("created", "pending"),
+    ("created", "authorised"),
+    ("pending", "authorised"),
+    *((before, after) for before in UNDECIDED for after in ("captured", "declined", "expired", "cancelled")),
+    # What is paid after the end is captured, to be given back.
+    *((before, "captured") for before in ("declined", "expired", "cancelled")),
     ("captured", "partially_refunded"),
     ("captured", "refunded"),
     ("captured", "refund_due"),
+    ("captured", "disputed"),
     ("partially_refunded", "refunded"),
     ("partially_refunded", "refund_due"),
+    ("partially_refunded", "disputed"),
+    ("refund_due", "partially_refunded"),
     ("refund_due", "refunded"),
+    ("refund_due", "disputed"),
+    ("disputed", "refunded"),
 }
+_MIGRATIONS = sorted((REPOSITORY / "services" / "payment" / "migrations").glob("*.sql"))
+TRANSFER = "INSERT INTO transfers (id, payment_id, from_account, to_account, amount_minor, currency, at)"
+INSERT = "INSERT INTO refunds (id, payment_id, amount_minor, reason, status, created_at)"
 NO = Failure(code="card_declined", detail="no")
 
 
 def _shape(status: PaymentStatus) -> dict[str, object]:
     """The other columns that agree with a status."""
-    held = status in ("captured", "partially_refunded", "refunded", "refund_due")
     return {
         "status": status,
-        "captured_minor": 1000 if held else 0,
+        "is_open": int(status in UNDECIDED),
+        "captured_minor": 1000 if status in HELD else 0,
         "refunded_minor": {"partially_refunded": 400, "refunded": 1000}.get(status, 0),
+        "provider_reference": "p_1",
+        "instructions": "{}",
         "failure_code": "x" if status == "declined" else None,
         "failure_detail": "x" if status == "declined" else None,
+        "cancellation": "late",
     }
 
 
@@ -61,17 +81,15 @@ def _literal(value: object) -> str:
 def _stored(status: PaymentStatus) -> SteppedDatabase:
     """A payment in this status, put there past the triggers that the tests are about."""
     database = SteppedDatabase()
-    payment = requested("order-1", Terms("ord_1", idr(1000), "sandbox", "card"), START)
-    asyncio.run(D1Payments(database).add(payment, None))
-    columns = _shape(status)
-    trigger_names = ("payments_status", "payments_refunded")
+    asyncio.run(D1Payments(database).add(_first(), "saga", None))
+    trigger_names = ("payments_status", "payments_refunded", "payments_ledger")
     triggers = [
         str(row["sql"]) for row in database.look("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
         if row["name"] in trigger_names
     ]  # fmt: skip
     for name in trigger_names:
         database.look(f"DROP TRIGGER {name}")
-    _change(database, columns)
+    _change(database, _shape(status))
     for trigger in triggers:
         database.look(trigger)
     return database
@@ -81,8 +99,9 @@ def _stored(status: PaymentStatus) -> SteppedDatabase:
 @pytest.mark.parametrize("before", STATUSES)
 def test_schema_allows_exactly_the_legal_changes_of_status(before: PaymentStatus, after: PaymentStatus) -> None:
     database = _stored(before)
-    # The sum of the refunds is another rule: it is left out so that only the change of status decides.
+    # The sums of refunds and ledger are other rules: left out, so that only the change of status decides.
     database.look("DROP TRIGGER payments_refunded")
+    database.look("DROP TRIGGER payments_ledger")
     if before == after or (before, after) in LEGAL:
         _change(database, _shape(after))
     else:
@@ -105,6 +124,18 @@ def test_schema_allows_exactly_the_legal_changes_of_status(before: PaymentStatus
         ("captured", {"status": "refunded", "refunded_minor": 999}),
         ("captured", {"status": "refunded", "refunded_minor": 1001}),
         ("captured", {"status": "partially_refunded", "refunded_minor": 400}),
+        ("created", {"is_open": 0}),
+        ("captured", {"is_open": 1}),
+        ("expired", {"is_open": 1}),
+        ("cancelled", {"is_open": 2}),
+        ("created", {"status": "pending", "instructions": None}),
+        ("created", {"status": "pending", "provider_reference": None}),
+        ("pending", {"provider_reference": "p_2"}),
+        ("pending", {"provider_reference": None}),
+        # Nothing in the ledger says that the money came.
+        ("created", {"status": "captured", "is_open": 0, "captured_minor": 1000}),
+        ("captured", {"status": "refund_due"}),
+        ("captured", {"expires_at": "x"}),
         ("captured", {"amount_minor": 1}),
         ("captured", {"order_id": "ord_2"}),
         ("captured", {"idempotency_key": "another"}),
@@ -121,13 +152,14 @@ def test_row_that_contradicts_itself_is_refused(status: PaymentStatus, wrong: di
 @pytest.mark.parametrize(
     "sql",
     [
-        "INSERT INTO refunds SELECT 'r2', id, 601, 'x', 'pending', '' FROM payments",
-        "INSERT INTO refunds SELECT 'r2', id, 1, 'x', 'succeeded', '' FROM payments",
-        "INSERT INTO refunds SELECT 'r2', id, 0, 'x', 'pending', '' FROM payments",
-        "INSERT INTO refunds VALUES ('r2', 'pay_nobody', 1, 'x', 'pending', '')",
+        f"{INSERT} SELECT 'r2', id, 601, 'x', 'pending', '' FROM payments",
+        f"{INSERT} SELECT 'r2', id, 1, 'x', 'succeeded', '' FROM payments",
+        f"{INSERT} SELECT 'r2', id, 0, 'x', 'pending', '' FROM payments",
+        f"{INSERT} VALUES ('r2', 'pay_nobody', 1, 'x', 'pending', '')",
         "UPDATE refunds SET amount_minor = 1",
         "UPDATE refunds SET status = 'succeeded', amount_minor = 1",
         "UPDATE refunds SET status = 'failed'",
+        "UPDATE refunds SET status = 'due'",
         "DELETE FROM refunds",
         "DELETE FROM payments",
         "UPDATE payments SET updated_at = ''",
@@ -135,7 +167,7 @@ def test_row_that_contradicts_itself_is_refused(status: PaymentStatus, wrong: di
 )
 def test_refund_that_cannot_be_is_refused_by_the_schema(sql: str) -> None:
     database = _stored("captured")
-    database.look("INSERT INTO refunds SELECT 'r1', id, 400, 'x', 'pending', '' FROM payments")
+    database.look(f"{INSERT} SELECT 'r1', id, 400, 'x', 'pending', '' FROM payments")
     before = database.stored()
     with pytest.raises(ConstraintViolated):
         database.look(sql)
@@ -143,48 +175,131 @@ def test_refund_that_cannot_be_is_refused_by_the_schema(sql: str) -> None:
 
 
 def _first() -> Payment:
-    return requested("order-1", Terms("ord_1", idr(1000), "sandbox", "card"), START)
+    return requested("order-1", Terms("ord_1", idr(1000), "sandbox", "card"), START, START)
 
 
 def test_change_of_an_older_version_is_a_lost_race_and_an_illegal_one_is_not() -> None:
     async def story() -> None:
         payments = D1Payments(SteppedDatabase())
         first = _first()
-        await payments.add(first, None)
+        await payments.add(first, "saga", None)
         with pytest.raises(LostRace):
-            await payments.add(first, None)
-        captured = first.settled(Captured(), START)
-        await payments.save(first, captured, None)
+            await payments.add(first, "saga", None)
+        captured = first.settled(Captured("p_1"), START)
+        await payments.save(first, captured, "provider_answer", None)
         with pytest.raises(LostRace):
-            await payments.save(first, first.settled(Declined(NO), START), None)
+            await payments.save(first, first.settled(Declined(NO), START), "provider_answer", None)
         illegal = replace(captured, status="created", version=captured.version + 1)
         with pytest.raises(ConstraintViolated):
-            await payments.save(captured, illegal, None)
+            await payments.save(captured, illegal, "saga", None)
         assert await payments.find(first.id) == captured
 
     asyncio.run(story())
 
 
-CAPTURE: tuple[Callable[[Payment], Payment], ...] = (
-    lambda payment: payment.settled(Captured(), START),
+Decide = Callable[[Payment], Payment]
+WAITING = Waiting("p_1", Instructions(type="virtual_account", bank="bca", account_number="123"))
+CAPTURE: tuple[Decide, ...] = (
+    lambda payment: payment.settled(Captured("p_1"), START),
     lambda payment: payment.refunding("rfd_1", idr(300), "damaged", START),
-    lambda payment: payment.refund_succeeded("rfd_1", START),
+    lambda payment: payment.refund_settled("rfd_1", RefundPending("r_1"), START),
+    lambda payment: payment.refund_settled("rfd_1", RefundDone("r_1"), START),
     lambda payment: payment.cancelling("late", START),
     lambda payment: payment.returning_the_rest(START),
 )
-DECLINE: tuple[Callable[[Payment], Payment], ...] = (lambda payment: payment.settled(Declined(NO), START),)
+DECLINE: tuple[Decide, ...] = (lambda payment: payment.settled(Declined(NO), START),)
+LATE: tuple[Decide, ...] = (
+    lambda payment: payment.settled(WAITING, START),
+    lambda payment: payment.cancelling("late", START),
+    lambda payment: payment.stopped(WAITING, START),
+    lambda payment: payment.settled(Captured("p_1"), START),
+    lambda payment: payment.returning_the_rest(START),
+    lambda payment: payment.refund_settled(payment.refunds[0].id, RefundImpossible("a virtual account"), START),
+    lambda payment: payment.refund_settled(payment.refunds[0].id, RefundDone("by_hand"), START),
+)
+DISPUTE: tuple[Decide, ...] = (
+    lambda payment: payment.settled(Authorised("p_1"), START),
+    lambda payment: payment.settled(Captured("p_1"), START),
+    lambda payment: payment.disputed(START),
+)
 
 
-@pytest.mark.parametrize("decisions", [CAPTURE, DECLINE])
-def test_payment_is_read_as_it_was_written(decisions: tuple[Callable[[Payment], Payment], ...]) -> None:
+@pytest.mark.parametrize("decisions", [CAPTURE, DECLINE, LATE, DISPUTE])
+def test_payment_is_read_as_it_was_written(decisions: tuple[Decide, ...]) -> None:
     async def story() -> None:
-        payments = D1Payments(SteppedDatabase())
+        database = SteppedDatabase()
+        payments = D1Payments(database)
         stored = _first()
-        await payments.add(stored, None)
-        for decide in decisions:
+        await payments.add(stored, "saga", None)
+        for number, decide in enumerate(decisions):
             changed = decide(stored)
-            await payments.save(stored, changed, None)
+            await payments.save(stored, changed, f"cause {number}", None)
             assert await payments.find(stored.id) == changed
             stored = changed
+        causes = [row["cause"] for row in database.look("SELECT cause FROM payment_changes ORDER BY version")]
+        assert causes == ["saga", *(f"cause {number}" for number in range(len(decisions)))]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO ledger_entries VALUES ('t', 'orders', 'IDR', -1)",
+        "UPDATE ledger_entries SET amount_minor = 0",
+        "DELETE FROM ledger_entries",
+        "UPDATE transfers SET amount_minor = 1",
+        "DELETE FROM transfers",
+        f"{TRANSFER} SELECT 'u', id, 'orders', 'orders', 1, 'IDR', '' FROM payments",
+        f"{TRANSFER} SELECT 'u', id, 'orders', 'provider:sandbox', 0, 'IDR', '' FROM payments",
+        f"{TRANSFER} SELECT 'u', id, 'orders', 'provider:sandbox', 1, 'USD', '' FROM payments",
+        f"{TRANSFER} SELECT 't', id, 'orders', 'provider:sandbox', 1, 'IDR', '' FROM payments",
+        "UPDATE payment_changes SET cause = 'nobody'",
+        "DELETE FROM payment_changes",
+    ],
+)
+def test_ledger_and_history_are_only_added_to_and_always_balance(sql: str) -> None:
+    database = _stored("created")
+    database.look(f"{TRANSFER} SELECT 't', id, 'orders', 'provider:sandbox', 1, 'IDR', '' FROM payments")
+    before = (database.look("SELECT * FROM ledger_entries"), database.look("SELECT * FROM payment_changes"))
+    assert [row["amount_minor"] for row in before[0]] == [-1, 1]
+    with pytest.raises(ConstraintViolated):
+        database.look(sql)
+    assert (database.look("SELECT * FROM ledger_entries"), database.look("SELECT * FROM payment_changes")) == before
+
+
+def test_payments_of_the_first_schema_are_carried_over_with_their_ledger() -> None:
+    before = "\n".join(path.read_text() for path in _MIGRATIONS[:2])
+    database = SqliteDatabase(before)
+
+    async def story() -> None:
+        for sql in (
+            """INSERT INTO payments (id, idempotency_key, order_id, provider, method, currency, amount_minor, status,
+                captured_minor, refunded_minor, created_at, updated_at, version)
+                VALUES ('pay_1', 'order-1', 'ord_1', 'sandbox', 'card', 'IDR', 1000, 'created', 0, 0,
+                '2026-11-21T08:30:00.000Z', '2026-11-21T08:30:00.000Z', 1)""",
+            "UPDATE payments SET status = 'captured', captured_minor = 1000, version = 2",
+            "INSERT INTO refunds VALUES ('rfd_1', 'pay_1', 300, 'damaged', 'pending', '2026-11-21T08:30:00.000Z')",
+            "UPDATE refunds SET status = 'succeeded'",
+            "UPDATE payments SET status = 'partially_refunded', refunded_minor = 300, version = 3",
+            "INSERT INTO refunds VALUES ('rfd_2', 'pay_1', 100, 'damaged', 'pending', '2026-11-21T08:30:00.000Z')",
+            "INSERT INTO sandbox_charges VALUES (1, 'order-1', 'pay_1', 1000, 'IDR', 'charged', NULL, 1)",
+            "INSERT INTO sandbox_refunds VALUES ('rfd_1', 'order-1', 300)",
+        ):
+            await database.rows(sql)
+        database.extend(_MIGRATIONS[2].read_text())
+        payment = await D1Payments(database).find("pay_1")
+        assert payment is not None
+        assert (payment.status, payment.refunded, payment.refundable) == ("partially_refunded", idr(300), idr(600))
+        assert payment.expires_at == "2026-11-21T09:30:00.000Z"
+        assert json.loads(await D1Ledger(database).balances())["items"] == [
+            {"account": "orders", "balance": {"amount": -700, "currency": "IDR"}},
+            {"account": "provider:sandbox", "balance": {"amount": 700, "currency": "IDR"}},
+        ]
+        ((due, looks),) = await D1Payments(database).due(START, 10)
+        assert (due, looks) == (payment, 0)
+        done = payment.refund_settled("rfd_2", RefundDone("r_2"), START)
+        await D1Payments(database).save(payment, done, "reconciliation", None)
+        assert await D1Payments(database).find("pay_1") == done
 
     asyncio.run(story())

@@ -15,11 +15,14 @@ from payment.application.changes import Changes
 from payment.application.charges import Charges
 from payment.application.ports import PaymentProvider
 from payment.application.reading import Reading
-from payment.application.returns import Returns
-from payment.application.sweep import sweep
+from payment.application.reconciliation import reconcile
+from payment.application.webhooks import Webhooks
 from payment.domain.payment import Payment, payment_id
 from payment.infrastructure.d1 import D1Payments
+from payment.infrastructure.d1_ledger import D1Ledger
+from payment.infrastructure.d1_webhooks import D1Webhooks
 from payment.infrastructure.sandbox import SandboxProvider
+from shared_kernel.clock import rfc3339
 from shared_kernel.contracts import payment as contract
 from shared_kernel.contracts.model import Nothing
 from shared_kernel.money import Money
@@ -32,6 +35,7 @@ SERVICE = Principal(kind="service", id="order")
 STAFF = Principal(kind="staff", id="staff")
 GUEST = Principal(kind="guest", id="guest")
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+WEBHOOK_SECRET = "a-secret-of-the-sandbox"
 START = datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
 
 
@@ -67,27 +71,27 @@ class SteppedDatabase:
     """D1 as the adapters see it; `before_step` and `after_step` run around each use."""
 
     def __init__(self) -> None:
-        self._sqlite = SqliteDatabase(_schema())
+        self.sqlite = SqliteDatabase(_schema())
         self.before_step: Callable[[], Awaitable[None]] = go_on
         self.after_step: Callable[[], Awaitable[None]] = go_on
         self.last_answer = ""
 
     async def rows(self, sql: str, *parameters: SqlValue) -> list[Row]:
-        return await self._stepped(self._sqlite.rows(sql, *parameters))
+        return await self._stepped(self.sqlite.rows(sql, *parameters))
 
     async def text(self, sql: str, *parameters: SqlValue) -> str | None:
-        return await self._stepped(self._sqlite.text(sql, *parameters))
+        return await self._stepped(self.sqlite.text(sql, *parameters))
 
     async def batch(self, statements: Sequence[Statement]) -> list[Outcome]:
-        return await self._stepped(self._sqlite.batch(statements))
+        return await self._stepped(self.sqlite.batch(statements))
 
     def look(self, sql: str, *parameters: SqlValue) -> list[Row]:
         """A test's own look, or interference, which is no step."""
-        return _now(self._sqlite.rows(sql, *parameters))
+        return _now(self.sqlite.rows(sql, *parameters))
 
     def stored(self) -> str:
         """All rows of all tables as text, but for the ids of events."""
-        tables = ("payments", "refunds", "sandbox_charges", "sandbox_refunds")
+        tables = ("payments", "refunds", "transfers", "looks", "webhooks", "sandbox_charges", "sandbox_refunds")
         kept = [self.look(f"SELECT * FROM {table}") for table in tables]
         return repr((kept, self.look("SELECT json_remove(event, '$.id') FROM outbox")))
 
@@ -116,9 +120,9 @@ class World:
     def __init__(self, database: SteppedDatabase | None = None) -> None:
         self.database = database or SteppedDatabase()
         self.payments = D1Payments(self.database)
-        self.sandbox = SandboxProvider(self.database)
-        self.providers: dict[str, PaymentProvider] = {"sandbox": self.sandbox}
         self.now = START
+        self.sandbox = SandboxProvider(self.database, WEBHOOK_SECRET, lambda: self.now)
+        self.providers: dict[str, PaymentProvider] = {"sandbox": self.sandbox}
         self.published = 0
 
     def changes(self) -> Changes:
@@ -128,13 +132,19 @@ class World:
         return Charges(self.changes(), self.providers, principal)
 
     def admin(self, principal: Principal = STAFF) -> contract.Admin:
-        return Admin(self.changes(), self.providers, self.sandbox if self.providers else None, principal)
+        sandbox = self.sandbox if self.providers else None
+        ledger, webhooks = D1Ledger(self.database), D1Webhooks(self.database)
+        return Admin(self.changes(), self.providers, ledger, webhooks, sandbox, principal)
 
     def reading(self, principal: Principal = STAFF) -> contract.Payments:
-        return Reading(self.changes(), principal)
+        sandbox = self.sandbox if self.providers else None
+        return Reading(self.changes(), self.providers, self.webhooks(), sandbox, principal)
 
-    async def sweep(self) -> int:
-        return await sweep(self.payments, self.changes(), Returns(self.changes(), self.providers))
+    def webhooks(self) -> Webhooks:
+        return Webhooks(D1Webhooks(self.database), self.changes(), self.providers)
+
+    async def reconcile(self) -> int:
+        return await reconcile(self.payments, self.changes(), self.providers)
 
     def later(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
@@ -155,6 +165,24 @@ class World:
     def charged(self) -> int:
         """How many charges were made, given back or not."""
         return len(self.database.look("SELECT 1 FROM sandbox_charges WHERE status = 'charged'"))
+
+    def ledger(self) -> dict[str, int]:
+        """The balance of each account in IDR; AssertionError when a transfer does not balance."""
+        told = json.loads(_now(D1Ledger(self.database.sqlite).balances()))
+        assert told["balanced"]
+        return {item["account"]: item["balance"]["amount"] for item in told["items"]}
+
+    def causes(self, key: str = "order-1") -> list[tuple[str | None, str, str]]:
+        """The payment's changes as from, to and cause, in order; a webhook's id is left out."""
+        rows = self.database.look(
+            "SELECT from_status, to_status, cause FROM payment_changes WHERE payment_id = ? ORDER BY version",
+            payment_id(key),
+        )
+        return [
+            (None if row["from_status"] is None else str(row["from_status"]), str(row["to_status"]),
+             str(row["cause"]).partition(" whk_")[0])
+            for row in rows
+        ]  # fmt: skip
 
     def events(self) -> list[str]:
         """The types of the events in the outbox, in order."""
@@ -192,13 +220,30 @@ def request(token: str = "tok_ok", *, key: str = "order-1", amount: Money | None
     )
 
 
-def cancel(*, key: str = "order-1", amount: Money | None = None) -> contract.CancelPayment:
+def request_qris(*, key: str = "order-1", provider: contract.ProviderName = "sandbox") -> contract.RequestPayment:
+    return contract.RequestPayment(
+        idempotency_key=key,
+        order_id="ord_1",
+        amount=idr(1000),
+        provider=provider,
+        method="qris",
+        expires_at=rfc3339(START + timedelta(minutes=10)),
+    )
+
+
+def cancel(
+    *,
+    key: str = "order-1",
+    amount: Money | None = None,
+    provider: contract.ProviderName = "sandbox",
+    method: contract.Method = "card",
+) -> contract.CancelPayment:
     return contract.CancelPayment(
         idempotency_key=key,
         order_id="ord_1",
         amount=amount or idr(1000),
-        provider="sandbox",
-        method="card",
+        provider=provider,
+        method=method,
         reason="insufficient_inventory",
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared_kernel.events import Event, event
-from shared_kernel.inbox import RETRY_DELAY_SECONDS, consume, once
+from shared_kernel.inbox import RETRY_DELAY_SECONDS, after, consume, once
 from shared_kernel.sql import ConstraintViolated, Statement
 from tests.unit.sqlite_database import SqliteDatabase
 
@@ -54,6 +54,22 @@ def test_the_same_event_takes_effect_once() -> None:
     assert run(once(database, told(), NOW, effect("a"))) is True
     assert run(once(database, told(), NOW, effect("b"))) is False
     assert effects(database) == ["a"]
+
+
+def test_an_effect_elsewhere_is_had_once_and_again_when_it_broke() -> None:
+    database = SqliteDatabase(SCHEMA)
+    tries: list[str] = []
+
+    async def elsewhere() -> None:
+        tries.append("tried")
+        if len(tries) == 1:
+            raise ConnectionError("elsewhere is away")
+
+    with pytest.raises(ConnectionError):
+        run(after(database, told(), lambda: NOW, elsewhere))
+    assert run(after(database, told(), lambda: NOW, elsewhere)) is True
+    assert run(after(database, told(), lambda: NOW, elsewhere)) is False
+    assert len(tries) == 2
 
 
 def test_the_same_id_of_another_source_is_another_event() -> None:

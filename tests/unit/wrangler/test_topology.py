@@ -186,7 +186,7 @@ def test_a_consumer_of_dead_letters_can_send_them_to_its_inbox_again() -> None:
 
 
 def test_every_published_event_is_listed_even_when_nobody_hears_it() -> None:
-    assert subscriptions(PASAR, PASAR.worker("payment"))["payment.refund_due"] == []
+    assert subscriptions(PASAR, PASAR.worker("payment"))["payment.disputed"] == []
 
 
 def test_no_local_worker_has_the_name_of_a_deployed_one() -> None:

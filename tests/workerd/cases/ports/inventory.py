@@ -143,6 +143,29 @@ async def test_a_change_that_comes_second_fails_with_those_beside_it(inventory_d
     assert await subjects(inventory_db) == ["ord_1", "ord_2"]
 
 
+async def test_a_hold_that_ran_out_is_held_anew_with_other_pieces_and_not_after_a_release(
+    inventory_db: Database,
+) -> None:
+    stored = await filled(inventory_db, pen=3, cup=3)
+    before = held("ord_1", pieces(PEN, 2))
+    await add(stored, before)
+    late = NOW + timedelta(days=1)
+    expired = before.expire(late)
+    await stored.change([Change(before, expired)], late, ())
+    anew = expired.hold_anew((pieces(CUP, 1),), late, 600)
+    await stored.renew(anew, late, [thing_made("anew")], [thing_made("low")])
+    assert await stored.find("ord_1") == anew
+    assert await counters(inventory_db) == [(3, 1), (3, 0)]
+    with raises(ConstraintViolated):
+        await stored.renew(anew, late, (), [thing_made("low")])
+    released = anew.release()
+    await stored.change([Change(anew, released)], late, ())
+    with raises(ConstraintViolated):
+        await stored.renew(anew.model_copy(update={"version": released.version + 1}), late, (), [thing_made("low")])
+    assert await stored.find("ord_1") == released
+    assert await counters(inventory_db) == [(3, 0), (3, 0)]
+
+
 async def test_holds_that_ran_out_are_found_and_do_not_count(inventory_db: Database) -> None:
     stored = await filled(inventory_db, pen=10, cup=3)
     pens, cups = held("ord_1", pieces(PEN, 10)), held("ord_2", pieces(CUP, 1))

@@ -1,11 +1,12 @@
-"""What staff do with payments: give money back, and look into the sandbox's book."""
+"""What staff do with payments: give money back, look into the books, and run webhooks again."""
 
 from datetime import datetime
 
 from payment.application.changes import Changes
-from payment.application.ports import SandboxBook
+from payment.application.ports import Ledger, Sandbox, WebhookBook
 from payment.application.published import published
 from payment.application.returns import Providers, Returns, provider_named
+from payment.application.webhooks import Webhooks
 from payment.domain.payment import Payment, Refund
 from shared_kernel.contracts import payment as contract
 from shared_kernel.contracts.model import Nothing
@@ -18,11 +19,19 @@ class Admin:
     """The contract's `Admin`, for one call of a member of staff."""
 
     def __init__(
-        self, changes: Changes, providers: Providers, sandbox: SandboxBook | None, principal: Principal
+        self,
+        changes: Changes,
+        providers: Providers,
+        ledger: Ledger,
+        webhooks: WebhookBook,
+        sandbox: Sandbox | None,
+        principal: Principal,
     ) -> None:
         self._changes = changes
         self._providers = providers
         self._returns = Returns(changes, providers)
+        self._ledger = ledger
+        self._webhooks = webhooks
         self._sandbox = sandbox
         self._principal = principal
 
@@ -39,12 +48,27 @@ class Admin:
             replayed = current.refund(refund_id) is not None
             return current.refunding(refund_id, request.amount, request.reason, at)
 
-        begun = await self._changes.change(payment, begin)
+        begun = await self._changes.change(payment, begin, f"staff {self._principal.id}")
         done = await self._returns.complete_refund(begun, refund_id)
         refund = done.refund(refund_id)
-        if refund is None or refund.status != "succeeded":
-            raise Fault("a refund that was completed is not recorded")
+        if refund is None:
+            raise Fault("a refund that was begun is not recorded")
         return _answer(refund, published(done), replayed)
+
+    async def get_ledger(self, request: Nothing) -> Json:
+        """The balance of each account, and whether every transfer balances."""
+        self._principal.require_staff()
+        return Json(await self._ledger.balances())
+
+    async def list_webhooks(self, request: contract.ListWebhooks) -> Json:
+        """A page of the kept webhooks, newest first, without their bodies."""
+        self._principal.require_staff()
+        return Json(await self._webhooks.page(request))
+
+    async def run_webhook(self, request: contract.RunWebhook) -> contract.WebhookReceipt:
+        """The webhook with its effect; see the contract for what it raises."""
+        self._principal.require_staff()
+        return await Webhooks(self._webhooks, self._changes, self._providers).run(request.id)
 
     async def list_sandbox_charges(self, request: Nothing) -> Json:
         """The sandbox provider's own book; NotFound where there is no sandbox."""
@@ -59,7 +83,7 @@ def _answer(refund: Refund, payment: contract.Payment, replayed: bool) -> contra
         id=refund.id,
         amount=refund.amount,
         reason=refund.reason,
-        status="succeeded",
+        status=refund.status,
         payment=payment,
         replayed=replayed,
     )

@@ -1,9 +1,9 @@
-"""Changes of payments: load, decide, save with the event, and decide again when somebody was quicker."""
+"""Changes of payments: load, decide, save with cause and event, and decide again when somebody was quicker."""
 
 from collections.abc import Callable
 from datetime import datetime
 
-from payment.application.ports import LostRace, Payments
+from payment.application.ports import LostRace, Notice, Payments
 from payment.domain.events import told_by
 from payment.domain.payment import Payment
 from shared_kernel.clock import Clock
@@ -35,6 +35,10 @@ class Changes:
         """The payment as it is stored, if it is."""
         return await self._payments.find(payment_id)
 
+    async def find_for(self, provider: str, notice: Notice) -> Payment | None:
+        """The payment of this provider that a webhook is about, if we have it."""
+        return await self._payments.find_for(provider, notice)
+
     async def get(self, payment_id: str) -> Payment:
         """The payment as it is stored; NotFound."""
         payment = await self._payments.find(payment_id)
@@ -42,25 +46,29 @@ class Changes:
             raise NotFound("there is no such payment", code="payment_not_found")
         return payment
 
-    async def add(self, payment: Payment) -> Payment:
+    async def add(self, payment: Payment, cause: str) -> Payment:
         """Store a first version, and answer it; or the one that somebody stored under its key meanwhile."""
         told = self._event(None, payment)
         try:
-            await self._payments.add(payment, told)
+            await self._payments.add(payment, cause, told)
         except LostRace:
             return await self.get(payment.id)
         self._send(told)
         return payment
 
-    async def change(self, payment: Payment, decide: Decision) -> Payment:
-        """Decide and save, at most 20 times; Unavailable when others were quicker each time."""
+    async def change(self, payment: Payment, decide: Decision, cause: str) -> Payment:
+        """Decide and save, at most 20 times; Unavailable when others were quicker each time.
+
+        The cause is written down with the change: `saga`, `provider_answer`, `webhook <id>`, `reconciliation` or
+        `staff <id>`.
+        """
         for _ in range(ATTEMPTS):
             changed = decide(payment, self._clock())
             if changed is payment:
                 return payment
             told = self._event(payment, changed)
             try:
-                await self._payments.save(payment, changed, told)
+                await self._payments.save(payment, changed, cause, told)
             except LostRace:
                 payment = await self.get(payment.id)
             else:

@@ -5,7 +5,7 @@ from shared_kernel.contracts import payment as contract
 
 
 def published(payment: Payment) -> contract.Payment:
-    """The contract's payment: without keys, cancellation marks and refunds under way."""
+    """The contract's payment: without keys, the reason of a cancellation and refunds under way."""
     return contract.Payment(
         id=payment.id,
         order_id=payment.terms.order_id,
@@ -15,7 +15,10 @@ def published(payment: Payment) -> contract.Payment:
         amount=payment.terms.amount,
         captured=payment.captured,
         refunded=payment.refunded,
+        given_up=payment.is_cancelled,
         failure=payment.failure,
+        instructions=payment.instructions if payment.status == "pending" else None,
+        expires_at=payment.expires_at,
         created_at=payment.created_at,
         updated_at=payment.updated_at,
     )

@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from payment.application.changes import Changes
 from payment.application.ports import PaymentProvider
 from payment.domain.errors import ProviderNotAvailable
-from payment.domain.payment import Payment
+from payment.domain.payment import UNDECIDED, Payment
 
 Providers = Mapping[str, PaymentProvider]
+
+PROVIDER_ANSWER = "provider_answer"
+"""The cause of a change that follows from what a provider answered to the caller's own request."""
 
 
 def provider_named(providers: Providers, name: str) -> PaymentProvider:
@@ -24,30 +27,37 @@ def provider_named(providers: Providers, name: str) -> PaymentProvider:
 class Returns:
     """Brings refunds and cancellations to their end; may be repeated, and run by several at once."""
 
-    def __init__(self, changes: Changes, providers: Providers) -> None:
+    def __init__(self, changes: Changes, providers: Providers, cause: str = PROVIDER_ANSWER) -> None:
         self._changes = changes
         self._providers = providers
+        self._cause = cause
 
     async def complete_refund(self, payment: Payment, refund_id: str) -> Payment:
-        """The payment with this refund given back; ProviderError leaves it pending."""
+        """The payment with the provider's answer to this refund; ProviderError leaves it pending."""
         refund = payment.refund(refund_id)
-        if refund is not None and refund.status == "pending":
-            provider = provider_named(self._providers, payment.terms.provider)
-            await provider.refund(payment.charge, refund.id, refund.amount)
-        return await self._changes.change(payment, lambda current, at: current.refund_succeeded(refund_id, at))
+        if refund is None or refund.status != "pending":
+            return payment
+        provider = provider_named(self._providers, payment.terms.provider)
+        outcome = await provider.refund(payment.charge, refund.id, refund.amount, refund.provider_reference)
+        return await self._changes.change(
+            payment, lambda current, at: current.refund_settled(refund_id, outcome, at), self._cause
+        )
 
     async def complete_all(self, payment: Payment) -> Payment:
         """The payment with everything done that was begun: first its cancellation, then each refund."""
         if payment.cancellation is not None:
-            payment = await self._stop(payment)
+            if payment.status in UNDECIDED:
+                payment = await self.stop(payment)
+            payment = await self._changes.change(
+                payment, lambda current, at: current.returning_the_rest(at), self._cause
+            )
         for refund in payment.pending_refunds:
             payment = await self.complete_refund(payment, refund.id)
         return payment
 
-    async def _stop(self, payment: Payment) -> Payment:
-        if payment.status == "created":
-            provider = provider_named(self._providers, payment.terms.provider)
-            # A charge may be on its way: voiding by key settles at the provider which of the two came first.
-            outcome = await provider.void(payment.charge)
-            payment = await self._changes.change(payment, lambda current, at: current.settled(outcome, at))
-        return await self._changes.change(payment, lambda current, at: current.returning_the_rest(at))
+    async def stop(self, payment: Payment) -> Payment:
+        """The payment after its provider was told to take no money for it, and answered what stands."""
+        provider = provider_named(self._providers, payment.terms.provider)
+        # A charge may be on its way: cancelling settles at the provider, where it can, which of the two came first.
+        outcome = await provider.cancel(payment.charge)
+        return await self._changes.change(payment, lambda current, at: current.stopped(outcome, at), self._cause)

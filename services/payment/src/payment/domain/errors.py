@@ -1,6 +1,6 @@
 """The refusals of the payment service, each with its code."""
 
-from shared_kernel.errors import Conflict, Invalid
+from shared_kernel.errors import Conflict, Invalid, NotFound, Unavailable
 
 
 class IllegalChange(Conflict):
@@ -43,3 +43,21 @@ class ProviderNotAvailable(Invalid):
     """This environment does not have that provider."""
 
     code = "provider_not_available"
+
+
+class WebhookNotFound(NotFound):
+    """No webhook has this id."""
+
+    code = "webhook_not_found"
+
+
+class WebhookFailed(Unavailable):
+    """The webhook is kept, but could not have its effect yet."""
+
+    code = "webhook_failed"
+
+
+class SandboxNotWaiting(Conflict):
+    """The sandbox has no charge under this payment that waits to be paid."""
+
+    code = "sandbox_not_waiting"

@@ -1,15 +1,29 @@
 """The payment: which changes it allows, and how much of it can be given back.
 
-created -> captured, declined or cancelled; captured -> partially_refunded -> refunded, or refunded at
-once. A repeated change answers the payment as it stands; an illegal one raises.
+created -> pending or authorised -> captured, declined, expired or cancelled, each also at once; captured ->
+partially_refunded -> refunded, refund_due where the provider cannot give back, disputed where the customer
+objected. What the provider took after we had given the payment up is captured all the same, with a cancellation
+that gives it back. A repeated change answers the payment as it stands; an illegal one raises.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
 
-from payment.domain.charge import Captured, Charge, Declined, Outcome, Voided
+from payment.domain.charge import (
+    Authorised,
+    Captured,
+    Charge,
+    Declined,
+    Expired,
+    Outcome,
+    RefundDone,
+    RefundImpossible,
+    RefundOutcome,
+    RefundPending,
+    Voided,
+    Waiting,
+)
 from payment.domain.errors import (
     AmountNotPositive,
     IdempotencyKeyReused,
@@ -18,15 +32,14 @@ from payment.domain.errors import (
     RefundExceedsCaptured,
 )
 from shared_kernel.clock import rfc3339
-from shared_kernel.contracts.payment import Failure, PaymentStatus
+from shared_kernel.contracts.payment import Failure, Instructions, Method, PaymentStatus, RefundStatus
 from shared_kernel.ids import derived_id
 from shared_kernel.money import CurrencyMismatch, Money
 
-RefundStatus = Literal["pending", "succeeded"]
-
-_HELD: frozenset[PaymentStatus] = frozenset({"captured", "partially_refunded", "refunded", "refund_due"})
-_CANCELLABLE: frozenset[PaymentStatus] = frozenset({"created", "captured", "partially_refunded"})
-_REFUNDABLE: frozenset[PaymentStatus] = frozenset({"captured", "partially_refunded"})
+UNDECIDED: frozenset[PaymentStatus] = frozenset({"created", "pending", "authorised"})
+_NOT_TAKEN: frozenset[PaymentStatus] = frozenset({"declined", "expired", "cancelled"})
+_HELD: frozenset[PaymentStatus] = frozenset({"captured", "partially_refunded", "refunded", "refund_due", "disputed"})
+_REFUNDABLE: frozenset[PaymentStatus] = frozenset({"captured", "partially_refunded", "refund_due"})
 
 
 @dataclass(frozen=True)
@@ -36,31 +49,43 @@ class Terms:
     order_id: str
     amount: Money
     provider: str
-    method: str
+    method: Method
 
 
 @dataclass(frozen=True)
 class Refund:
-    """Money to give back (pending: the provider may or may not have done it) or given back."""
+    """Money to give back (pending: the provider may or may not have done it), given back, or due.
+
+    `detail` says why the provider cannot do a refund that is due.
+    """
 
     id: str
     amount: Money
     reason: str
     status: RefundStatus
     created_at: str
+    provider_reference: str | None = None
+    detail: str | None = None
 
 
 @dataclass(frozen=True)
 class Payment:
-    """One payment with its refunds; `version` counts its changes, `cancellation` is why it is undone."""
+    """One payment with its refunds; `version` counts its changes, `cancellation` is why it is undone.
+
+    `is_open` says that the provider may still take the money, be it that we have given the payment up.
+    """
 
     id: str
     idempotency_key: str
     terms: Terms
     status: PaymentStatus
+    is_open: bool
+    provider_reference: str | None
+    instructions: Instructions | None
     failure: Failure | None
     cancellation: str | None
     refunds: tuple[Refund, ...]
+    expires_at: str
     created_at: str
     updated_at: str
     version: int
@@ -68,7 +93,14 @@ class Payment:
     @property
     def charge(self) -> Charge:
         """What the provider is asked for, with the same key for ever."""
-        return Charge(self.idempotency_key, self.id, self.terms.amount)
+        return Charge(
+            idempotency_key=self.idempotency_key,
+            reference=self.id,
+            amount=self.terms.amount,
+            method=self.terms.method,
+            expires_at=datetime.fromisoformat(self.expires_at),
+            provider_reference=self.provider_reference,
+        )
 
     @property
     def captured(self) -> Money:
@@ -82,7 +114,7 @@ class Payment:
 
     @property
     def refundable(self) -> Money:
-        """What can still be given back; a pending refund is not available a second time."""
+        """What can still be given back; a pending or due refund is not available a second time."""
         return self.captured - self._sum(self.refunds)
 
     @property
@@ -92,8 +124,20 @@ class Payment:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether somebody undid it, finished or not; what was declined needs no undoing."""
-        return self.status == "cancelled" or (self.cancellation is not None and self.status != "declined")
+        """Whether somebody undid it, finished or not; what was declined or expired needs no undoing."""
+        return self.status == "cancelled" or (
+            self.cancellation is not None and self.status not in ("declined", "expired")
+        )
+
+    @property
+    def owes_the_rest(self) -> bool:
+        """Whether it was undone while more of it is held than is being given back."""
+        return self.cancellation is not None and self.status in _REFUNDABLE and self.refundable.amount > 0
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether something about it is still to come, so that somebody has to look after it."""
+        return self.is_open or self.owes_the_rest or bool(self.pending_refunds)
 
     def refund(self, refund_id: str) -> Refund | None:
         """The refund with this id, if there is one."""
@@ -105,30 +149,69 @@ class Payment:
             raise IdempotencyKeyReused("the idempotency key was used for another payment")
 
     def settled(self, outcome: Outcome, at: datetime) -> "Payment":
-        """The payment with the provider's answer; IllegalChange when another one was recorded before."""
-        if self.status == "created":
-            match outcome:
-                case Captured():
-                    return self._changed(at, replace(self, status="captured"))
-                case Declined(failure):
-                    return self._changed(at, replace(self, status="declined", failure=failure))
-                case Voided():
-                    return self._changed(at, replace(self, status="cancelled"))
-        if not self._agrees_with(outcome):
-            raise IllegalChange(f"a payment that is {self.status} cannot become {type(outcome).__name__.lower()}")
-        return self
+        """The payment with the provider's answer; IllegalChange when it says that money was not taken which was.
+
+        An answer that the charge still waits may be older than what is recorded: it undoes nothing.
+        """
+        match outcome:
+            case Waiting(reference, instructions):
+                if self.status == "created":
+                    return self._changed(at, replace(self._known_as(reference), status="pending",
+                                                     instructions=instructions))  # fmt: skip
+                return self._still_open(reference, at)
+            case Authorised(reference):
+                if self.status in ("created", "pending"):
+                    return self._changed(at, replace(self._known_as(reference), status="authorised"))
+                return self._still_open(reference, at)
+            case Captured(reference):
+                return self.named(reference, at) if self.status in _HELD else self._taken(reference, at)
+            case Declined(failure):
+                return self._not_taken("declined", failure, at)
+            case Expired():
+                return self._not_taken("expired", None, at)
+            case Voided():
+                return self._not_taken("cancelled", None, at)
+
+    def named(self, reference: str, at: datetime) -> "Payment":
+        """The payment with a provider's reference that says more than the one we know (`order`, `order.capture`)."""
+        known = self._known_as(reference)
+        is_told_more = self.provider_reference is not None and known.provider_reference != self.provider_reference
+        return self._changed(at, known) if is_told_more else self
+
+    def stopped(self, outcome: Outcome | None, at: datetime) -> "Payment":
+        """The payment after the provider was told to let it be.
+
+        Where the provider knows nothing of it, or cannot stop it, it is cancelled and stays open: what comes is
+        given back.
+        """
+        if outcome is None or isinstance(outcome, Waiting | Authorised):
+            known = self if outcome is None else self._known_as(outcome.provider_reference)
+            if self.status in UNDECIDED:
+                return self._changed(at, replace(known, status="cancelled"))
+            return self if outcome is None else self._still_open(outcome.provider_reference, at)
+        return self.settled(outcome, at)
 
     def cancelling(self, reason: str, at: datetime) -> "Payment":
         """The payment marked as to be undone: from here on no new refund by staff, no successful request."""
-        if self.status not in _CANCELLABLE or self.cancellation is not None:
+        is_undoable = self.status in UNDECIDED or (self.status in _REFUNDABLE and self.refundable.amount > 0)
+        is_undoable = is_undoable or (self.status in _REFUNDABLE and bool(self.pending_refunds))
+        if not is_undoable or self.cancellation is not None:
             return self
         return self._changed(at, replace(self, cancellation=reason))
+
+    def disputed(self, at: datetime) -> "Payment":
+        """The payment whose customer asked his bank for the money; IllegalChange where none was taken."""
+        if self.status not in _HELD:
+            raise IllegalChange(f"a payment that is {self.status} cannot be disputed")
+        if self.status not in _REFUNDABLE:
+            return self
+        return self._changed(at, replace(self, status="disputed"))
 
     def returning_the_rest(self, at: datetime) -> "Payment":
         """A cancelled payment with a pending refund of all that is left; IllegalChange when it is not cancelled."""
         if self.cancellation is None:
             raise IllegalChange("only a cancelled payment is given back as a whole")
-        if self.refundable.amount == 0:
+        if not self.owes_the_rest:
             return self
         return self._with_refund(derived_id("rfd", "cancel", self.id), self.refundable, self.cancellation, at)
 
@@ -155,30 +238,75 @@ class Payment:
             )
         return self._with_refund(refund_id, amount, reason, at)
 
-    def refund_succeeded(self, refund_id: str, at: datetime) -> "Payment":
-        """The payment with this refund given back; IllegalChange for a refund that was never begun."""
+    def refund_settled(self, refund_id: str, outcome: RefundOutcome, at: datetime) -> "Payment":
+        """The payment with the provider's answer to this refund.
+
+        IllegalChange for a refund that was never begun, or one that is said to be impossible after it was done.
+        """
         refund = self.refund(refund_id)
         if refund is None:
             raise IllegalChange(f"the payment has no refund {refund_id}")
-        if refund.status == "succeeded":
+        match outcome:
+            case RefundDone(reference):
+                if refund.status == "succeeded":
+                    return self
+                done = replace(refund, status="succeeded", provider_reference=reference, detail=None)
+            case RefundPending(reference):
+                if refund.status != "pending" or refund.provider_reference == reference:
+                    return self
+                done = replace(refund, provider_reference=reference)
+            case RefundImpossible(reason):
+                if refund.status == "succeeded":
+                    raise IllegalChange(f"the refund {refund_id} was done and is said to be impossible")
+                if refund.status == "due":
+                    return self
+                done = replace(refund, status="due", detail=reason)
+        changed = replace(self, refunds=tuple(done if each is refund else each for each in self.refunds))
+        return self._changed(at, replace(changed, status=changed._status_by_refunds()))
+
+    def _status_by_refunds(self) -> PaymentStatus:
+        if self.refunded == self.captured:
+            return "refunded"
+        if self.status == "disputed":
+            return "disputed"
+        if any(refund.status == "due" for refund in self.refunds):
+            return "refund_due"
+        return "partially_refunded" if self.refunded.amount > 0 else "captured"
+
+    def _taken(self, reference: str, at: datetime) -> "Payment":
+        # Nobody waits for money any more that comes after the end: whoever was told of it has gone another way.
+        given_up = f"paid_after_{self.status}" if self.status in _NOT_TAKEN else None
+        taken = replace(
+            self._known_as(reference),
+            status="captured",
+            is_open=False,
+            failure=None,
+            cancellation=self.cancellation or given_up,
+        )
+        return self._changed(at, taken)
+
+    def _not_taken(self, status: PaymentStatus, failure: Failure | None, at: datetime) -> "Payment":
+        if self.status in UNDECIDED:
+            return self._changed(at, replace(self, status=status, is_open=False, failure=failure))
+        if self.status in _HELD:
+            raise IllegalChange(f"a payment that is {self.status} cannot become {status}")
+        return self._changed(at, replace(self, is_open=False)) if self.is_open else self
+
+    def _still_open(self, reference: str, at: datetime) -> "Payment":
+        """A cancelled payment that the provider can still take money for is known to be so."""
+        if self.status != "cancelled" or (self.is_open and self.provider_reference is not None):
             return self
-        done = replace(refund, status="succeeded")
-        given_back = replace(self, refunds=tuple(done if each is refund else each for each in self.refunds))
-        status: PaymentStatus = "refunded" if given_back.refunded == self.captured else "partially_refunded"
-        return self._changed(at, replace(given_back, status=status))
+        return self._changed(at, replace(self._known_as(reference), is_open=True))
+
+    def _known_as(self, reference: str) -> "Payment":
+        """With the provider's own id: the first that was told stays, but for one that begins with it."""
+        return (
+            replace(self, provider_reference=reference) if reference.startswith(self.provider_reference or "") else self
+        )
 
     def _with_refund(self, refund_id: str, amount: Money, reason: str, at: datetime) -> "Payment":
         refund = Refund(refund_id, amount, reason, "pending", rfc3339(at))
         return self._changed(at, replace(self, refunds=(*self.refunds, refund)))
-
-    def _agrees_with(self, outcome: Outcome) -> bool:
-        match outcome:
-            case Captured():
-                return self.status in _HELD
-            case Declined():
-                return self.status == "declined"
-            case Voided():
-                return self.status == "cancelled"
 
     def _as_told(self) -> str:
         return "being cancelled" if self.status in _REFUNDABLE else self.status
@@ -195,20 +323,35 @@ def payment_id(idempotency_key: str) -> str:
     return derived_id("pay", idempotency_key)
 
 
-def requested(idempotency_key: str, terms: Terms, at: datetime) -> Payment:
+def requested(idempotency_key: str, terms: Terms, expires_at: datetime, at: datetime) -> Payment:
     """A payment that is about to be taken; AmountNotPositive."""
     if terms.amount.amount <= 0:
         raise AmountNotPositive("a payment is of at least one minor unit")
-    return _first(idempotency_key, terms, "created", None, at)
+    return _first(idempotency_key, terms, "created", None, expires_at, at)
 
 
 def never_requested(idempotency_key: str, terms: Terms, reason: str, at: datetime) -> Payment:
     """The mark that a payment was cancelled before it was asked for, be the request possible or not."""
-    return _first(idempotency_key, terms, "cancelled", reason, at)
+    return _first(idempotency_key, terms, "cancelled", reason, at, at)
 
 
 def _first(
-    idempotency_key: str, terms: Terms, status: PaymentStatus, cancellation: str | None, at: datetime
-) -> Payment:
-    now = rfc3339(at)
-    return Payment(payment_id(idempotency_key), idempotency_key, terms, status, None, cancellation, (), now, now, 1)
+    idempotency_key: str, terms: Terms, status: PaymentStatus, cancellation: str | None, expires_at: datetime,
+    at: datetime,
+) -> Payment:  # fmt: skip
+    return Payment(
+        id=payment_id(idempotency_key),
+        idempotency_key=idempotency_key,
+        terms=terms,
+        status=status,
+        is_open=status == "created",
+        provider_reference=None,
+        instructions=None,
+        failure=None,
+        cancellation=cancellation,
+        refunds=(),
+        expires_at=rfc3339(expires_at),
+        created_at=rfc3339(at),
+        updated_at=rfc3339(at),
+        version=1,
+    )
