@@ -1,5 +1,6 @@
 """The saga on Cloudflare Workflows."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ from order_saga.saga import Retries, StepFailed
 from shared_kernel.errors import Fault
 
 STEP_TIMEOUT = "60 seconds"
+PAYMENT_SETTLED = "payment-settled"
 
 
 class StepBroke(Exception):
@@ -48,3 +50,11 @@ class WorkflowSteps:
             if broken > retries.limit or StepBroke.__name__ in str(failure):
                 raise StepFailed(name) from failure
             raise
+
+    async def wait(self, name: str, timeout_seconds: int) -> None:
+        """Wait for PAYMENT_SETTLED, at most so long; an engine that is going down raises here too."""
+        try:
+            await self._step.wait_for_event(name, PAYMENT_SETTLED, timeout=f"{timeout_seconds} seconds")
+        except Exception as failure:
+            if not re.search(r"timed?[ _-]?out", str(failure), re.IGNORECASE):
+                raise

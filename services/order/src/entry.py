@@ -6,14 +6,17 @@ from typing import Any
 from workers import DurableObject, WorkerEntrypoint, WorkflowEntrypoint
 
 from order.application.aggregate import TRACEPARENT, OrderAggregate
+from order.application.inbox import handle
+from order.application.messages import CarryOut, HearOfPayment
 from order.application.orders import OrderAdmin, Orders
 from order.application.ports import Aggregate
-from order.application.reconciler import reconcile
+from order.application.reconciler import Reconciler
+from order.domain.commands import Command
 from order.infrastructure.d1 import D1OrderList
 from order.infrastructure.object_storage import FIRST_WAKE_SECONDS, StoredHistory
 from order.infrastructure.workflow import WorkflowSagas
 from order_saga import saga
-from order_saga.workflow import WorkflowSteps
+from order_saga.workflow import PAYMENT_SETTLED, WorkflowSteps
 from shared_kernel.clock import system_clock, to_milliseconds
 from shared_kernel.cloudflare import (
     D1,
@@ -27,7 +30,8 @@ from shared_kernel.cloudflare import (
     wait_until,
 )
 from shared_kernel.contracts import inventory, order, payment, product
-from shared_kernel.inbox import consume
+from shared_kernel.events import Event
+from shared_kernel.inbox import after, consume
 from shared_kernel.rpc import Call, CircuitBreaker, Principal, object_serves, remote, serves
 from shared_kernel.tracing import next_traceparent
 
@@ -65,7 +69,7 @@ class Default(WorkerEntrypoint):
     """For the gateway's public routes; also the consumer of the order service's queues."""
 
     async def queue(self, batch: Any, env: Any = None, ctx: Any = None) -> None:
-        """Bring the list of orders up to date; keep what could not be handled."""
+        """Bring the list of orders up to date, and orders to their payments; keep what could not be handled."""
         order_list = _order_list()
         messages = [QueueMessage(message) for message in batch.messages]
         if batch.queue.startswith(DEAD_LETTERS):
@@ -73,7 +77,12 @@ class Default(WorkerEntrypoint):
                 await order_list.bury(message.body)
                 message.ack()
         else:
-            await consume(messages, order_list.apply)
+            await consume(messages, lambda event: handle(event, order_list, _payment_heard))
+
+
+async def _payment_heard(event: Event, order_id: str, told: HearOfPayment) -> None:
+    order_object = _aggregate(order_id, _own_call("order-inbox", event.traceparent))
+    await after(D1(bindings().DB), event, system_clock, lambda: order_object.hear_of_payment(told))
 
 
 @serves(order.Admin, lambda call: OrderAdmin(_order_list(), call.principal))
@@ -100,12 +109,39 @@ async def _follow_up(history: StoredHistory, placed_order_id: str | None) -> Non
 
 
 def _sagas() -> WorkflowSagas:
-    return WorkflowSagas(lambda: bindings().ORDER_SAGA)
+    return WorkflowSagas(lambda: bindings().ORDER_SAGA, PAYMENT_SETTLED)
 
 
 def _served(instance: DurableObject, call: Call) -> OrderAggregate:
     history = _history(instance)
     return OrderAggregate(history, call, system_clock, lambda placed: wait_until(_follow_up(history, placed)))
+
+
+def _reconciler(history: StoredHistory) -> Reconciler:
+    call = _own_call("order-alarm", history.private(TRACEPARENT) if history.recorded() else None)
+
+    async def carry_out(command: Command) -> None:
+        await OrderAggregate(history, call, system_clock, lambda placed: None).carry_out(CarryOut(command=command))
+
+    return Reconciler(
+        history=history,
+        sagas=_sagas(),
+        order_list=_order_list(),
+        charges=remote(payment.Charges, transport(bindings().PAYMENT_CHARGES), call, CircuitBreaker()),
+        carry_out=carry_out,
+        send=lambda: _send(history),
+        publish=history.publish,
+        clock=system_clock,
+    )
+
+
+def _own_call(name: str, traceparent: str | None) -> Call:
+    """A call on the order service's own account, with the time that one call may take."""
+    return Call(
+        principal=Principal(kind="service", id=name),
+        traceparent=next_traceparent(traceparent),
+        deadline_ms=_now_ms() + CALL_SECONDS * 1000,
+    )
 
 
 @object_serves(Aggregate, _served)
@@ -117,9 +153,7 @@ class OrderObject(DurableObject):
         history, storage = _history(self), ObjectStorage.of(self.ctx)
         version = len(history.recorded())
         try:
-            again = await reconcile(
-                history, _sagas(), _order_list(), lambda: _send(history), history.publish, system_clock
-            )
+            again = await _reconciler(history).run()
         except Exception:
             _log.exception("an order's reconciliation failed and will be tried again")
             again = RETRY_PAUSE_SECONDS
@@ -140,12 +174,7 @@ class OrderSaga(WorkflowEntrypoint):
 
 
 def _saga_services(order_id: str, traceparent: str) -> saga.Services:
-    deadline_ms = _now_ms() + CALL_SECONDS * 1000
-    call = Call(
-        principal=Principal(kind="service", id="order-saga"),
-        traceparent=next_traceparent(traceparent),
-        deadline_ms=deadline_ms,
-    )
+    call = _own_call("order-saga", traceparent)
     env = bindings()
     # Steps have bounded retries of their own. A breaker that one order's saga has opened would use up those of the
     # next ones without a call, and turn back orders that could go on a moment later.
@@ -154,4 +183,5 @@ def _saga_services(order_id: str, traceparent: str) -> saga.Services:
         pricing=remote(product.Pricing, transport(env.PRODUCT_PRICING), call, CircuitBreaker()),
         reservations=remote(inventory.Reservations, transport(env.INVENTORY_RESERVATIONS), call, CircuitBreaker()),
         charges=remote(payment.Charges, transport(env.PAYMENT_CHARGES), call, CircuitBreaker()),
+        clock=system_clock,
     )

@@ -13,6 +13,7 @@ START = datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
 IN_TIME = START + timedelta(seconds=599)
 TOO_LATE = START + timedelta(seconds=600)
 PIECES = (Allocation(product_id="prd_a", warehouse_id="whs_1", warehouse_code="W1", quantity=2),)
+OTHER_PIECES = (Allocation(product_id="prd_a", warehouse_id="whs_2", warehouse_code="W2", quantity=2),)
 HELD = hold("ord_1", PIECES, START, 600)
 
 Command = Callable[[Reservation], Reservation]
@@ -22,6 +23,7 @@ COMMANDS: dict[str, Command] = {
     "release": lambda reservation: reservation.release(),
     "expire in time": lambda reservation: reservation.expire(IN_TIME),
     "expire when due": lambda reservation: reservation.expire(TOO_LATE),
+    "hold anew": lambda reservation: reservation.hold_anew(OTHER_PIECES, TOO_LATE, 600),
 }
 OUTCOMES: dict[tuple[str, Status], Status | type[Exception]] = {
     ("confirm in time", "held"): "confirmed",
@@ -35,7 +37,7 @@ OUTCOMES: dict[tuple[str, Status], Status | type[Exception]] = {
     ("release", "held"): "released",
     ("release", "confirmed"): "released",
     ("release", "released"): "released",
-    ("release", "expired"): "expired",
+    ("release", "expired"): "released",
     ("expire in time", "held"): IllegalTransition,
     ("expire in time", "confirmed"): IllegalTransition,
     ("expire in time", "released"): IllegalTransition,
@@ -44,6 +46,10 @@ OUTCOMES: dict[tuple[str, Status], Status | type[Exception]] = {
     ("expire when due", "confirmed"): IllegalTransition,
     ("expire when due", "released"): IllegalTransition,
     ("expire when due", "expired"): "expired",
+    ("hold anew", "held"): ReservationEnded,
+    ("hold anew", "confirmed"): ReservationEnded,
+    ("hold anew", "released"): ReservationEnded,
+    ("hold anew", "expired"): "held",
 }
 
 
@@ -63,11 +69,14 @@ def test_each_command_in_each_status_changes_repeats_or_refuses(
         return
     after = COMMANDS[command](before)
     assert after.status == outcome
-    assert after.allocations == PIECES
     if outcome == status:
         assert after is before
+        return
+    assert after.version == before.version + 1
+    if command == "hold anew":
+        assert (after.allocations, after.expires_at) == (OTHER_PIECES, TOO_LATE + timedelta(seconds=600))
     else:
-        assert after.version == before.version + 1
+        assert after.allocations == PIECES
         assert Change(before, after).effect == EFFECTS[status, outcome]
 
 

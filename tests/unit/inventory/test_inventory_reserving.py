@@ -82,19 +82,70 @@ def test_reserving_again_after_the_confirmation_answers_the_confirmed_reservatio
     assert world.counters() == [(3, 0)]
 
 
-def test_an_order_whose_hold_was_released_or_ran_out_is_not_reserved_again() -> None:
+@pytest.mark.parametrize("swept", [False, True], ids=["before the sweep", "after it"])
+@pytest.mark.parametrize("ran_out", [False, True], ids=["released in time", "released when it had run out"])
+def test_an_order_that_was_released_never_holds_anything_again(ran_out: bool, swept: bool) -> None:
     world = World()
     world.count(world.warehouse("JKT"), PEN, 5)
     world.reserve("ord_1", pens=1)
-    world.release("ord_1")
-    world.reserve("ord_2", pens=1)
-    world.wait(HOLD_SECONDS)
-    for order_id in ("ord_1", "ord_2"):
-        with pytest.raises(ReservationEnded):
-            world.reserve(order_id, pens=1)
-    assert world.sweep() == 1
+    world.wait(HOLD_SECONDS if ran_out else 0)
+    if swept:
+        world.sweep()
+    assert world.release("ord_1").status == "released"
     with pytest.raises(ReservationEnded):
-        world.reserve("ord_2", pens=1)
+        world.reserve("ord_1", pens=1)
+    assert world.counters() == [(5, 0)]
+    assert [told["previous_status"] for told in world.events("stock.released")] == ["held"]
+
+
+@pytest.mark.parametrize("swept", [False, True], ids=["before the sweep", "after it"])
+def test_an_order_whose_hold_ran_out_holds_anew_what_is_there(swept: bool) -> None:
+    world = World()
+    near, far = world.warehouse("JKT"), world.warehouse("SUB", latitude=-7.3)
+    world.count(near, PEN, 2)
+    world.count(far, PEN, 2)
+    first = world.reserve("ord_1", pens=2)
+    world.wait(HOLD_SECONDS)
+    if swept:
+        assert world.sweep() == 1
+    others = world.reserve("ord_2", pens=2)
+    anew = world.reserve("ord_1", pens=2)
+    assert {piece.warehouse_id for piece in (*others.allocations, *anew.allocations)} == {near, far}
+    assert first.expires_at is not None
+    assert anew.expires_at is not None
+    assert anew.expires_at > first.expires_at
+    assert world.reserve("ord_1", pens=2) == anew
+    assert world.confirm("ord_1").allocations == anew.allocations
+    assert sorted(world.counters()) == [(0, 0), (2, 2)]
+    assert world.confirm("ord_2").status == "confirmed"
+    assert world.counters() == [(0, 0), (0, 0)]
+    assert world.release("ord_1").status == "released"
+    assert sorted(world.counters()) == [(0, 0), (2, 0)]
+
+
+def test_an_order_whose_hold_ran_out_and_whose_pieces_are_gone_is_told_what_is_missing() -> None:
+    world = World()
+    world.count(world.warehouse("JKT"), PEN, 2)
+    world.reserve("ord_1", pens=2)
+    world.wait(HOLD_SECONDS)
+    world.reserve("ord_2", pens=1)
+    with pytest.raises(InsufficientInventory):
+        world.reserve("ord_1", pens=2)
+    assert world.counters() == [(2, 1)]
+    with pytest.raises(ReservationEnded):
+        world.confirm("ord_1")
+
+
+def test_a_release_that_overtakes_a_new_hold_wins() -> None:
+    world = World()
+    world.count(world.warehouse("JKT"), PEN, 2)
+    world.reserve("ord_1", pens=2)
+    world.wait(HOLD_SECONDS)
+    world.sweep()
+    world.database.meanwhile = lambda: world.orders.release(OrderStock(order_id="ord_1"))
+    with pytest.raises(ReservationEnded):
+        world.reserve("ord_1", pens=2)
+    assert world.counters() == [(2, 0)]
 
 
 def test_fifty_orders_at_once_for_the_last_ten_pieces_give_ten_holds() -> None:

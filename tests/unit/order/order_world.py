@@ -4,7 +4,6 @@ The fakes keep the promises of the contracts (every call may be repeated, giving
 break where a test tells them to: before the effect, or after it with the answer lost.
 """
 
-import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
@@ -14,15 +13,24 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, JsonValue
 
 from order.application.aggregate import OrderAggregate
-from order.application.messages import PlaceAtPrices
+from order.application.messages import CarryOut, PaymentMeans, PlaceAtPrices
 from order.application.ports import Aggregate
-from order.domain.commands import Place
+from order.domain.commands import Command, Place
 from order.infrastructure.object_storage import StoredHistory
 from order_saga.saga import Retries, Services, StepFailed
-from shared_kernel.clock import to_milliseconds
+from shared_kernel.clock import rfc3339, to_milliseconds
 from shared_kernel.contracts.inventory import Allocation, OrderStock, Reservation, ReserveStock
 from shared_kernel.contracts.order import ShippingAddress
-from shared_kernel.contracts.payment import CancelPayment, Failure, Payment, RequestPayment
+from shared_kernel.contracts.payment import (
+    CancelPayment,
+    CheckPayment,
+    Failure,
+    Instructions,
+    Method,
+    Payment,
+    PaymentStatus,
+    RequestPayment,
+)
 from shared_kernel.contracts.product import PricedLine, PricedLines, PriceLines
 from shared_kernel.errors import Conflict, Fault, Invalid, Unavailable
 from shared_kernel.ids import derived_id
@@ -34,6 +42,8 @@ Answer = TypeVar("Answer")
 
 ORDER_ID = derived_id("ord", "guest", "one")
 PRODUCT_ID = derived_id("prd", "rice")
+HOLD_SECONDS = 600
+INSTRUCTIONS = Instructions(type="qr_code", qr_string="00020101")
 TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 ADDRESS = ShippingAddress(
     name="Sari",
@@ -47,15 +57,20 @@ ADDRESS = ShippingAddress(
 
 
 def now_and_then(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
-    """The answer of a coroutine."""
-    return asyncio.run(coroutine)
+    """The answer of a coroutine that waits for nothing, as all here are; so one may be asked within another."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        answer: Answer = done.value
+        return answer
+    raise AssertionError("the coroutine waits for something")
 
 
 def rupiah(amount_minor: int) -> Money:
     return Money(amount=amount_minor, currency="IDR")
 
 
-def place(quantity: int = 2) -> Place:
+def place(quantity: int = 2, method: Method = "card") -> Place:
     line = PricedLine(
         product_id=PRODUCT_ID,
         sku="RICE-5",
@@ -72,7 +87,7 @@ def place(quantity: int = 2) -> Place:
         email="sari@example.com",
         shipping_address=ADDRESS,
         provider="sandbox",
-        method="card",
+        method=method,
     )
 
 
@@ -134,15 +149,22 @@ class OrderWorld:
         call = Call(principal=principal, traceparent=TRACEPARENT, deadline_ms=2**52)
         return OrderAggregate(self.history(), call, self.clock, self.changes.append)
 
-    def place(self, token: str = "tok_ok", quantity: int = 2) -> str:
+    def place(self, token: str = "tok_ok", quantity: int = 2, method: Method = "card") -> str:
         """Place the order as a guest, who is given this access token."""
-        request = PlaceAtPrices(order_id=ORDER_ID, fingerprint="same", payment_token=token, command=place(quantity))
+        means = PaymentMeans(token=token)
+        command = place(quantity, method)
+        request = PlaceAtPrices(order_id=ORDER_ID, fingerprint="same", means=means, command=command)
         placed = now_and_then(self.order("guest").place(request))
         assert placed.order.access_token is not None
         return placed.order.access_token
 
     def event_types(self) -> list[str]:
         return [each.event.type for each in self.history().recorded()]
+
+
+def command(world: OrderWorld, what: Command) -> None:
+    """Carry out the command as the saga would."""
+    now_and_then(world.order().carry_out(CarryOut(command=what)))
 
 
 class Crash(BaseException):
@@ -170,19 +192,28 @@ class Breaking:
 
 
 class Shop:
-    """Stock, money and prices: what must agree with the order in the end."""
+    """Stock, money and prices: what must agree with the order in the end.
 
-    def __init__(self, pieces: int = 10, faults: Breaking | None = None) -> None:
+    A payment by QRIS waits until the test pays or fails it; a hold ends with the clock.
+    """
+
+    def __init__(self, pieces: int = 10, faults: Breaking | None = None, clock: Hours | None = None) -> None:
         self.on_hand = pieces
         self.reservation: str | None = None
+        self.hold_ends: datetime | None = None
+        self.holds = 0
         self.quantity = 0
         self.charged = 0
         self.refunded = 0
         self.charges = 0
-        self.payment: str | None = None
+        self.payment: PaymentStatus | None = None
+        self.payment_ends: str | None = None
+        self.cancelled = False
+        self.given_up = False
+        self.refunds = "at once"
         self.sold = True
-        self.by_staff = False
         self.faults = faults or Breaking()
+        self.clock = clock or Hours()
 
     async def price_lines(self, request: PriceLines) -> PricedLines:
         self.faults.before()
@@ -195,17 +226,18 @@ class Shop:
         wanted = sum(line.quantity for line in request.lines)
         if self.reservation == "released":
             raise Conflict("the hold has ended", code="reservation_ended")
-        if self.reservation is None:
+        if self.reservation is None or self._hold_is_over():
             if wanted > self.on_hand:
                 missing: list[JsonValue] = [{"product_id": PRODUCT_ID, "requested": wanted, "available": self.on_hand}]
                 raise Conflict("not enough", code="insufficient_inventory", details={"missing": missing})
-            self.reservation, self.quantity = "held", wanted
+            self.reservation, self.quantity, self.holds = "held", wanted, self.holds + 1
+            self.hold_ends = self.clock() + timedelta(seconds=HOLD_SECONDS)
         self.faults.after(call)
         return self._reservation(request.order_id)
 
     async def confirm(self, request: OrderStock) -> Reservation:
         call = self.faults.before()
-        if self.reservation not in ("held", "confirmed"):
+        if self.reservation not in ("held", "confirmed") or self._hold_is_over():
             raise Conflict("the hold has ended", code="reservation_ended")
         if self.reservation == "held":
             self.reservation, self.on_hand = "confirmed", self.on_hand - self.quantity
@@ -222,47 +254,87 @@ class Shop:
 
     async def request_payment(self, request: RequestPayment) -> Payment:
         call = self.faults.before()
-        if self.payment == "cancelled" or (self.payment == "refunded" and not self.by_staff):
+        if self.cancelled:
             raise Conflict("it was cancelled", code="payment_cancelled")
+        if self.payment is None and request.method == "qris":
+            self.payment, self.payment_ends = "pending", request.expires_at
         if self.payment is None and request.token == "tok_declined":
             self.payment = "declined"
         if self.payment is None:
-            self.payment, self.charged, self.charges = "captured", request.amount.amount, self.charges + 1
+            self._capture(request.amount)
         self.faults.after(call)
-        return self._payment(request)
+        return self._payment(request.order_id)
+
+    async def check_payment(self, request: CheckPayment) -> Payment:
+        call = self.faults.before()
+        self.faults.after(call)
+        return self._payment(ORDER_ID)
 
     async def cancel_payment(self, request: CancelPayment) -> Payment:
         call = self.faults.before()
-        if self.payment == "captured":
-            self.payment, self.refunded = "refunded", self.charged
-        elif self.payment is None:
+        self.cancelled = True
+        if self.payment in (None, "pending"):
             self.payment = "cancelled"
+        self._give_back()
         self.faults.after(call)
-        return self._payment(request)
+        return self._payment(request.order_id)
+
+    def pay(self) -> None:
+        """The customer pays, be it too late; what was cancelled goes back by itself."""
+        if self.charges == 0 and self.payment is not None:
+            self._capture(place().total)
+            if self.cancelled:
+                self._give_back()
+
+    def finish_refund(self) -> None:
+        """The provider, or staff, give back what is still owed."""
+        self.refunds = "at once"
+        self._give_back()
+
+    def _capture(self, amount: Money) -> None:
+        self.payment, self.charged, self.charges = "captured", amount.amount, self.charges + 1
+
+    def _give_back(self) -> None:
+        if self.charged > self.refunded:
+            if self.refunds == "at once":
+                self.payment, self.refunded = "refunded", self.charged
+            elif self.refunds == "never":
+                self.payment = "refund_due"
+
+    def _hold_is_over(self) -> bool:
+        return self.reservation == "held" and self.hold_ends is not None and self.hold_ends <= self.clock()
 
     def refund_by_staff(self) -> None:
-        self.payment, self.refunded, self.by_staff = "refunded", self.charged, True
+        self.payment, self.refunded = "refunded", self.charged
 
     def _reservation(self, order_id: str) -> Reservation:
         allocation = Allocation(product_id=PRODUCT_ID, warehouse_id="whs", warehouse_code="JKT", quantity=self.quantity)
         held = [allocation] if self.reservation in ("held", "confirmed") else []
         return Reservation.model_validate(
-            {"order_id": order_id, "status": self.reservation, "allocations": [each.model_dump() for each in held]}
+            {
+                "order_id": order_id,
+                "status": self.reservation,
+                "expires_at": rfc3339(self.hold_ends) if self.hold_ends else None,
+                "allocations": [each.model_dump() for each in held],
+            }
         )
 
-    def _payment(self, request: RequestPayment | CancelPayment) -> Payment:
+    def _payment(self, order_id: str) -> Payment:
         failure = Failure(code="card_declined", detail="the bank said no") if self.payment == "declined" else None
         return Payment.model_validate(
             {
                 "id": "pay_1",
-                "order_id": request.order_id,
+                "order_id": order_id,
                 "provider": "sandbox",
                 "method": "card",
                 "status": self.payment,
-                "amount": request.amount,
+                "amount": place().total,
                 "captured": rupiah(self.charged),
+                "given_up": self.given_up or self.cancelled,
                 "refunded": rupiah(self.refunded),
                 "failure": failure,
+                "instructions": INSTRUCTIONS if self.payment == "pending" else None,
+                "expires_at": self.payment_ends,
                 "created_at": "",
                 "updated_at": "",
             }
@@ -270,10 +342,16 @@ class Shop:
 
 
 class DurableSteps:
-    """Durable execution in memory: remembers finished steps, repeats broken ones at once, dies where it is told."""
+    """Durable execution in memory: remembers finished steps, repeats broken ones at once, dies where it is told.
 
-    def __init__(self) -> None:
+    A wait lasts its whole time unless `on_wait` answers that somebody nudged; it may do things meanwhile.
+    """
+
+    def __init__(self, clock: Hours | None = None) -> None:
         self.finished: dict[str, str] = {}
+        self.clock = clock or Hours()
+        self.on_wait: Callable[[int], bool] = lambda _look: False
+        self.waits = 0
         self._dies_at = ("", False)
 
     def dies_at(self, name: str, after: bool = False) -> None:
@@ -298,6 +376,18 @@ class DurableSteps:
         self.finished[name] = answer
         return answer
 
+    async def wait(self, name: str, timeout_seconds: int) -> None:
+        if name in self.finished:
+            return
+        if self._dies_at == (name, False):
+            raise Crash(name)
+        self.waits += 1
+        if not self.on_wait(self.waits):
+            self.clock.move(timeout_seconds)
+        if self._dies_at == (name, True):
+            raise Crash(name)
+        self.finished[name] = ""
+
 
 class BreakingOrders:
     """The order's object behind a line that breaks as the services do."""
@@ -318,4 +408,4 @@ class BreakingOrders:
 
 def services(world: OrderWorld, shop: Shop, order_faults: Breaking | None = None) -> Services:
     orders = cast(Aggregate, BreakingOrders(world.order(), order_faults or Breaking()))
-    return Services(orders=orders, pricing=shop, reservations=shop, charges=shop)
+    return Services(orders=orders, pricing=shop, reservations=shop, charges=shop, clock=world.clock)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from order.application.messages import CarryOut, FindPlaced, GetPaymentToken, PlaceAtPrices
+from order.application.messages import CarryOut, FindPlaced, GetPaymentMeans, PaymentMeans, PlaceAtPrices
 from order.domain import commands
 from order.infrastructure.object_storage import FIRST_WAKE_SECONDS
 from shared_kernel.clock import rfc3339, to_milliseconds
@@ -22,7 +22,7 @@ def carry_out(world: OrderWorld, *names: str) -> None:
 
 def test_the_same_request_is_answered_as_the_first_time() -> None:
     world = OrderWorld()
-    request = PlaceAtPrices(order_id=ORDER_ID, fingerprint="same", payment_token="tok_ok", command=place())
+    request = PlaceAtPrices(order_id=ORDER_ID, fingerprint="same", means=PaymentMeans(token="tok_ok"), command=place())
     first = now_and_then(world.order("guest").place(request))
     carry_out(world, "reserve", "request", "capture", "confirm")
     again = now_and_then(world.order("guest").place(request))
@@ -129,7 +129,7 @@ def test_no_event_carries_the_payment_token() -> None:
     world = OrderWorld()
     world.place(token="tok_secret")
     assert "tok_secret" not in now_and_then(world.order("staff").get_events(GetEvents(id=ORDER_ID)))
-    assert now_and_then(world.order().get_payment_token(GetPaymentToken())).token == "tok_secret"
+    assert now_and_then(world.order().get_payment_means(GetPaymentMeans())).token == "tok_secret"
 
 
 def test_the_payment_token_is_forgotten_when_the_order_has_ended() -> None:
@@ -137,7 +137,7 @@ def test_the_payment_token_is_forgotten_when_the_order_has_ended() -> None:
     world.place()
     carry_out(world, "fall", "reject")
     with pytest.raises(NotFound):
-        now_and_then(world.order().get_payment_token(GetPaymentToken()))
+        now_and_then(world.order().get_payment_means(GetPaymentMeans()))
 
 
 def test_only_the_saga_commands_and_pays() -> None:
@@ -147,7 +147,7 @@ def test_only_the_saga_commands_and_pays() -> None:
         with pytest.raises(Forbidden):
             now_and_then(world.order(kind).carry_out(CarryOut(command=commands.RequestPayment())))
         with pytest.raises(Forbidden):
-            now_and_then(world.order(kind).get_payment_token(GetPaymentToken()))
+            now_and_then(world.order(kind).get_payment_means(GetPaymentMeans()))
 
 
 def test_reading_an_order_that_does_not_exist_stores_nothing() -> None:

@@ -1,16 +1,28 @@
 """The alarm that does not rest before the order has ended and everybody has been told."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import pytest
 
-from order.application.messages import CarryOut
-from order.application.reconciler import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, STALE_AFTER_SECONDS, reconcile
+from order.application.aggregate import HEARD
+from order.application.messages import HearOfPayment
+from order.application.reconciler import (
+    FIRST_PAUSE_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    STALE_AFTER_SECONDS,
+    WAITING_PAUSE_SECONDS,
+    Reconciler,
+)
+from order.domain.commands import Command
+from shared_kernel.clock import to_milliseconds
 from shared_kernel.contracts.order import ListOrders
+from shared_kernel.contracts.payment import CheckPayment, Payment, PaymentStatus
+from shared_kernel.errors import Forbidden, Unavailable
 from shared_kernel.events import Event
 from shared_kernel.rpc import Json
-from tests.unit.order.order_world import ORDER_ID, TRACEPARENT, OrderWorld, now_and_then
-from tests.unit.order.test_order_decisions import COMMANDS
+from tests.unit.order.order_world import HOLD_SECONDS, ORDER_ID, TRACEPARENT, OrderWorld, Shop, command, now_and_then
+from tests.unit.order.test_order_decisions import COMMANDS, EXPIRES_AT, PAID, TOTAL, WAITING
 
 PLACED_VERSION = 3
 
@@ -18,15 +30,36 @@ PLACED_VERSION = 3
 class Sagas:
     def __init__(self, alive: bool) -> None:
         self.alive = alive
-        self.revived: list[int] = []
+        self.nudged: list[int] = []
         self.started: list[tuple[int, str]] = []
 
     async def start(self, order_id: str, attempt: int, traceparent: str) -> None:
         self.started.append((attempt, traceparent))
 
-    async def revive(self, order_id: str, attempt: int) -> bool:
-        self.revived.append(attempt)
+    async def nudge(self, order_id: str, attempt: int) -> bool:
+        self.nudged.append(attempt)
         return self.alive
+
+
+class Payments(Shop):
+    """The payment service, which is asked for one payment and says how often; it may not be reached."""
+
+    def __init__(self, world: OrderWorld) -> None:
+        super().__init__(clock=world.clock)
+        self.payment = "pending"
+        self.asked = 0
+        self.is_reached = True
+        self.meanwhile: PaymentStatus | None = None
+        self.world = world
+
+    async def check_payment(self, request: CheckPayment) -> Payment:
+        self.asked += 1
+        if not self.is_reached:
+            raise Unavailable("the payment service does not answer")
+        answer = await super().check_payment(request)
+        if self.meanwhile is not None:
+            hear(self.world, self.meanwhile, "evt_meanwhile")
+        return answer
 
 
 class OrderList:
@@ -62,6 +95,7 @@ class Queue:
 class Alarm:
     def __init__(self, world: OrderWorld, alive: bool = True) -> None:
         self.world, self.sagas, self.list, self.queue = world, Sagas(alive), OrderList(), Queue()
+        self.payments = Payments(world)
 
     def ring(self) -> int | None:
         history = self.world.history()
@@ -72,33 +106,54 @@ class Alarm:
         async def send() -> None:
             await history.relay(wanted, lambda _name: self.queue)
 
-        return now_and_then(reconcile(history, self.sagas, self.list, send, history.publish, self.world.clock))
+        async def carry_out(what: Command) -> None:
+            command(self.world, what)
+
+        return now_and_then(
+            Reconciler(
+                history=history,
+                sagas=self.sagas,
+                order_list=self.list,
+                charges=self.payments,
+                carry_out=carry_out,
+                send=send,
+                publish=history.publish,
+                clock=self.world.clock,
+            ).run()
+        )
 
 
-def placed() -> OrderWorld:
+def placed(commands: str = "") -> OrderWorld:
     world = OrderWorld()
     world.place()
+    for name in commands.split():
+        command(world, COMMANDS[name])
     return world
 
 
 def confirmed() -> OrderWorld:
-    world = placed()
-    for name in ("reserve", "request", "capture", "confirm"):
-        now_and_then(world.order().carry_out(CarryOut(command=COMMANDS[name])))
-    return world
+    return placed("reserve request capture confirm")
+
+
+def waiting() -> OrderWorld:
+    return placed(WAITING.removeprefix("place "))
+
+
+def hear(world: OrderWorld, status: PaymentStatus, event_id: str = "evt_1", kind: str = "service") -> None:
+    now_and_then(world.order(kind).hear_of_payment(HearOfPayment(event_id=event_id, status=status)))
 
 
 def test_an_order_that_moved_a_moment_ago_is_left_alone() -> None:
     alarm = Alarm(placed())
     assert alarm.ring() == FIRST_PAUSE_SECONDS
-    assert alarm.sagas.revived == []
+    assert alarm.sagas.nudged == []
 
 
 def test_a_stuck_saga_is_made_to_run_on() -> None:
     alarm = Alarm(placed())
     alarm.world.clock.move(STALE_AFTER_SECONDS)
     assert alarm.ring() == FIRST_PAUSE_SECONDS
-    assert (alarm.sagas.revived, alarm.sagas.started) == ([1], [])
+    assert (alarm.sagas.nudged, alarm.sagas.started) == ([1], [])
 
 
 def test_a_saga_that_never_started_or_is_over_is_started_anew_each_time_under_a_new_number() -> None:
@@ -153,3 +208,152 @@ def test_the_pauses_grow_to_an_hour_and_no_further() -> None:
 
 def test_an_object_without_an_order_rests() -> None:
     assert Alarm(OrderWorld()).ring() is None
+
+
+def test_an_order_that_waits_for_its_customer_is_left_to_wait() -> None:
+    alarm = Alarm(waiting())
+    alarm.world.clock.move(STALE_AFTER_SECONDS)
+    for _ in range(HOLD_SECONDS // WAITING_PAUSE_SECONDS - 1):
+        assert alarm.ring() == WAITING_PAUSE_SECONDS
+        alarm.world.clock.move(WAITING_PAUSE_SECONDS)
+    assert alarm.payments.asked == HOLD_SECONDS // WAITING_PAUSE_SECONDS - 1
+    assert (alarm.sagas.nudged, alarm.sagas.started) == ([], [])
+
+
+def test_an_order_whose_nudge_was_lost_is_nudged_within_a_minute_of_its_payment() -> None:
+    alarm = Alarm(waiting())
+    alarm.payments.pay()
+    paid_at = alarm.world.clock()
+    while (pause := alarm.ring()) and not alarm.sagas.nudged:
+        alarm.world.clock.move(pause)
+    assert (alarm.world.clock() - paid_at).total_seconds() <= 60
+
+
+def test_a_waiting_order_whose_saga_is_gone_gets_another_one_when_it_is_paid() -> None:
+    alarm = Alarm(waiting(), alive=False)
+    alarm.payments.pay()
+    alarm.world.clock.move(STALE_AFTER_SECONDS)
+    alarm.ring()
+    assert alarm.sagas.started == [(2, TRACEPARENT)]
+
+
+def test_an_order_that_still_waits_after_its_time_is_stuck_and_made_to_run_on() -> None:
+    alarm = Alarm(waiting())
+    alarm.world.clock.now = datetime.fromisoformat(EXPIRES_AT)
+    alarm.ring()
+    assert alarm.sagas.nudged == []
+    alarm.world.clock.move(STALE_AFTER_SECONDS)
+    alarm.ring()
+    assert alarm.sagas.nudged == [1]
+
+
+def test_what_is_heard_of_the_payment_nudges_the_saga_at_once_and_once() -> None:
+    alarm = Alarm(waiting())
+    alarm.payments.pay()
+    hear(alarm.world, "captured")
+    assert alarm.world.storage.alarm_ms == to_milliseconds(alarm.world.clock())
+    assert alarm.ring() == WAITING_PAUSE_SECONDS
+    alarm.ring()
+    assert alarm.sagas.nudged == [1]
+
+
+def test_what_is_heard_before_the_customer_was_told_how_to_pay_is_not_lost() -> None:
+    alarm = Alarm(placed("reserve request"))
+    hear(alarm.world, "captured")
+    alarm.ring()
+    assert alarm.sagas.nudged == [1]
+
+
+def test_what_is_heard_while_the_alarm_is_at_work_rings_it_again() -> None:
+    alarm = Alarm(waiting())
+    hear(alarm.world, "captured")
+    alarm.payments.meanwhile = "captured"
+    assert alarm.ring() == 0
+    assert alarm.world.history().private(HEARD) == "evt_meanwhile"
+
+
+def test_what_is_heard_is_kept_when_the_payment_cannot_be_asked_for() -> None:
+    alarm = Alarm(waiting())
+    alarm.payments.is_reached = False
+    hear(alarm.world, "captured")
+    with pytest.raises(Unavailable):
+        alarm.ring()
+    alarm.payments.is_reached = True
+    alarm.payments.pay()
+    alarm.ring()
+    assert alarm.sagas.nudged == [1]
+
+
+@pytest.mark.parametrize(("commands", "status"), [("", "captured"), (PAID.removeprefix("place "), "captured")])
+def test_what_is_no_news_wakes_nobody(commands: str, status: PaymentStatus) -> None:
+    world = placed(commands)
+    before = world.storage.alarm_ms
+    world.clock.move(1)
+    hear(world, status)
+    assert (world.storage.alarm_ms, world.history().private(HEARD)) == (before, None)
+
+
+def test_an_order_that_does_not_exist_hears_nothing_and_stores_nothing() -> None:
+    world = OrderWorld()
+    hear(world, "captured")
+    assert world.storage.execute("SELECT name FROM sqlite_master") == []
+
+
+@pytest.mark.parametrize("kind", ["guest", "staff"])
+def test_only_a_service_is_believed_to_tell_of_a_payment(kind: str) -> None:
+    with pytest.raises(Forbidden):
+        hear(waiting(), "captured", kind=kind)
+
+
+def test_money_that_comes_for_a_rejected_order_is_recorded_with_its_refund() -> None:
+    alarm = Alarm(placed(f"{WAITING.removeprefix('place ')} fall release reject"))
+    alarm.payments.cancelled = True
+    alarm.payments.pay()
+    hear(alarm.world, "captured")
+    alarm.ring()
+    assert alarm.world.event_types()[-3:] == ["OrderRejected", "LatePaymentCaptured", "RefundIssued"]
+    assert alarm.sagas.nudged == []
+
+
+def test_what_is_heard_while_an_order_is_turned_back_is_looked_at_when_it_has_ended() -> None:
+    alarm = Alarm(placed(f"{WAITING.removeprefix('place ')} fall"))
+    hear(alarm.world, "captured")
+    alarm.ring()
+    alarm.payments.cancelled = True
+    alarm.payments.pay()
+    for name in ("release", "reject"):
+        command(alarm.world, COMMANDS[name])
+    alarm.ring()
+    assert alarm.world.event_types()[-2:] == ["LatePaymentCaptured", "RefundIssued"]
+
+
+def test_a_refund_under_way_is_followed_to_its_end_though_nobody_tells_of_it() -> None:
+    alarm = Alarm(placed(f"{PAID.removeprefix('place ')} fall begin release reject"))
+    alarm.payments.refunds = "later"
+    alarm.payments.payment, alarm.payments.charged = "captured", TOTAL.amount
+    alarm.list.version = len(alarm.world.event_types())
+    assert alarm.ring() == FIRST_PAUSE_SECONDS
+    alarm.payments.finish_refund()
+    assert alarm.ring() is None
+    assert alarm.world.event_types()[-2:] == ["OrderRejected", "RefundIssued"]
+
+
+def test_a_part_that_staff_gave_back_is_recorded_and_the_order_stays_confirmed() -> None:
+    alarm = Alarm(confirmed())
+    alarm.payments.payment, alarm.payments.charged, alarm.payments.refunded = "partially_refunded", TOTAL.amount, 5
+    for event_id in ("evt_1", "evt_1"):
+        hear(alarm.world, "partially_refunded", event_id)
+        alarm.ring()
+    assert alarm.world.event_types()[-2:] == ["OrderConfirmed", "RefundIssued"]
+
+
+def test_the_list_is_told_of_the_end_though_money_moved_after_it() -> None:
+    alarm = Alarm(placed(f"{WAITING.removeprefix('place ')} fall release reject owe"))
+    alarm.ring()
+    alarm.list.version = PLACED_VERSION
+    alarm.queue.sent.clear()
+    assert alarm.ring() is not None
+    assert [event.type for event in alarm.queue.sent] == ["order.rejected"]
+    alarm.list.version = alarm.world.event_types().index("OrderRejected") + 1
+    assert alarm.queue.sent[0].data["version"] == alarm.list.version
+    assert alarm.ring() is None

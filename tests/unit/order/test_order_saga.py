@@ -170,6 +170,17 @@ def test_a_declined_payment_whose_record_was_answered_to_nobody_never_takes_the_
     assert_everything_agrees(world, shop, pieces=10)
 
 
+def test_a_payment_that_came_too_late_and_goes_back_does_not_confirm_the_order() -> None:
+    world, shop = OrderWorld(), Shop()
+    world.place()
+    shop.given_up = True
+    assert run(world, shop) == "rejected"
+    rejection = order_of(world).rejection
+    assert rejection is not None
+    assert rejection.code == "payment_expired"
+    assert_everything_agrees(world, shop, pieces=10)
+
+
 def test_a_payment_that_staff_refunded_before_the_order_heard_of_it_still_ends_the_order() -> None:
     world, shop = OrderWorld(), Shop()
     world.place()
@@ -179,8 +190,9 @@ def test_a_payment_that_staff_refunded_before_the_order_heard_of_it_still_ends_t
         run(world, shop, steps)
     assert (shop.payment, order_of(world).payment.status) == ("captured", "requested")
     shop.refund_by_staff()
-    assert run(world, shop, steps) == "confirmed"
-    assert "PaymentCaptured" in world.event_types()
+    assert run(world, shop, steps) == "rejected"
+    assert {"LatePaymentCaptured", "RefundIssued"} <= set(world.event_types())
+    assert_everything_agrees(world, shop, pieces=10)
 
 
 @given(

@@ -19,10 +19,13 @@ def reserved(reservation: Reservation, now: datetime, traceparent: str) -> Event
     return _event("stock.reserved", reservation.order_id, _told(reservation), now, traceparent)
 
 
-def changed(change: Change, now: datetime, traceparent: str) -> Event:
-    """`stock.confirmed` or `stock.released` about the order: what it had, and the status before and after."""
+def changed(change: Change, now: datetime, traceparent: str) -> list[Event]:
+    """`stock.confirmed` or `stock.released` about the order: what it had, and the status before and after; nothing
+    for a change that moves no stock."""
+    if change.effect.event is None:
+        return []
     data = _told(change.after) | {"previous_status": change.before.status}
-    return _event(change.effect.event, change.after.order_id, data, now, traceparent)
+    return [_event(change.effect.event, change.after.order_id, data, now, traceparent)]
 
 
 def low(place: Level | Allocation, now: datetime, traceparent: str) -> Event:

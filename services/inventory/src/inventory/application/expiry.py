@@ -25,7 +25,7 @@ async def expire(
     holds = await reservations.overdue(now, HOLDS_PER_BATCH, product_ids)
     changes = [Change(hold, hold.expire(now)) for hold in holds]
     if changes:
-        told = [events.changed(change, now, traceparent) for change in changes]
+        told = [event for change in changes for event in events.changed(change, now, traceparent)]
         await reservations.change(changes, now, told)
     return len(changes)
 

@@ -49,6 +49,10 @@ class Reservations(Protocol):
         """
         ...
 
+    async def renew(self, reservation: Reservation, now: datetime, told: Sequence[Event], low: Sequence[Event]) -> None:
+        """Record a new hold in place of one that has run out, with all that `add` does."""
+        ...
+
     async def change(self, changes: Sequence[Change], now: datetime, told: Sequence[Event]) -> None:
         """Record the changes with their effects on the stock: all of them, or none."""
         ...

@@ -33,15 +33,19 @@ class Reservations:
         self._publish = publish
 
     async def reserve(self, request: contract.ReserveStock) -> contract.Reservation:
-        """Hold all lines; InsufficientInventory, ReservationEnded."""
+        """Hold all lines, anew where the order's hold has run out; InsufficientInventory, ReservationEnded."""
         self._call.principal.require_service()
         wanted = demand(request.lines)
 
         async def attempt(now: datetime) -> contract.Reservation | None:
             situation = await self._reservations.situation(request.order_id, list(wanted), now)
-            if situation.reservation is not None:
-                situation.reservation.require_alive(now)
-                return _answer(situation.reservation)
+            before = situation.reservation
+            if before is not None and before.overdue(now):
+                await self._changed(before, before.expire(now), now)
+                return None
+            if before is not None and before.status != "expired":
+                before.require_alive(now)
+                return _answer(before)
             try:
                 pieces = allocate(wanted, situation.levels, request.destination)
             except InsufficientInventory:
@@ -50,7 +54,9 @@ class Reservations:
                 await expire(self._reservations, now, self._call.traceparent, list(wanted))
                 self._publish()
                 return None
-            return await self._held(hold(request.order_id, pieces, now, self._hold_seconds), now)
+            if before is not None:
+                return await self._held(before, before.hold_anew(pieces, now, self._hold_seconds), now)
+            return await self._held(None, hold(request.order_id, pieces, now, self._hold_seconds), now)
 
         return await decided(attempt, self._clock)
 
@@ -80,18 +86,18 @@ class Reservations:
 
         return await decided(attempt, self._clock)
 
-    async def _held(self, new: Reservation, now: datetime) -> contract.Reservation:
+    async def _held(self, before: Reservation | None, new: Reservation, now: datetime) -> contract.Reservation:
         trace = self._call.traceparent
         low = [events.low(piece, now, trace) for piece in new.allocations]
-        await self._reservations.add(new, now, told=[events.reserved(new, now, trace)], low=low)
+        write = self._reservations.add if before is None else self._reservations.renew
+        await write(new, now, told=[events.reserved(new, now, trace)], low=low)
         self._publish()
         return _answer(new)
 
     async def _changed(self, before: Reservation, after: Reservation, now: datetime) -> contract.Reservation:
         if after is not before:
             change = Change(before, after)
-            told = [events.changed(change, now, self._call.traceparent)]
-            await self._reservations.change([change], now, told)
+            await self._reservations.change([change], now, events.changed(change, now, self._call.traceparent))
             self._publish()
         return _answer(after)
 

@@ -10,7 +10,7 @@ class InsufficientInventory(Conflict):
 
 
 class ReservationEnded(Conflict):
-    """The order's hold was released or has run out, and does not come back."""
+    """The order's hold was released, which is for good, or has run out."""
 
     code = "reservation_ended"
 

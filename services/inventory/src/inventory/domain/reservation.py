@@ -18,7 +18,7 @@ class Effect(NamedTuple):
 
     on_hand: int
     reserved: int
-    event: str
+    event: str | None
 
 
 EFFECTS: Mapping[tuple[Status, Status], Effect] = MappingProxyType(
@@ -27,9 +27,11 @@ EFFECTS: Mapping[tuple[Status, Status], Effect] = MappingProxyType(
         ("held", "released"): Effect(on_hand=0, reserved=-1, event="stock.released"),
         ("held", "expired"): Effect(on_hand=0, reserved=-1, event="stock.released"),
         ("confirmed", "released"): Effect(on_hand=1, reserved=0, event="stock.released"),
+        ("expired", "released"): Effect(on_hand=0, reserved=0, event=None),
     }
 )
-"""Every change of status that there is."""
+"""Every change of status that there is, but for the one by which an order whose hold has run out holds anew. What is
+released stays so: it is the order's own word that it wants nothing any more."""
 
 
 class Reservation(BaseModel):
@@ -61,8 +63,8 @@ class Reservation(BaseModel):
         return self if self.status == "confirmed" else self._become("confirmed")
 
     def release(self) -> "Reservation":
-        """The pieces can be had by others again; itself when they can already."""
-        return self if self.status in ("released", "expired") else self._become("released")
+        """The pieces can be had by others again, and the order can hold none any more; itself when that is so."""
+        return self if self.status == "released" else self._become("released")
 
     def expire(self, now: datetime) -> "Reservation":
         """The hold ends by itself; itself when it has. IllegalTransition when it is not due."""
@@ -71,6 +73,13 @@ class Reservation(BaseModel):
         if self.status == "held" and not self.overdue(now):
             raise IllegalTransition(f"the hold of {self.order_id} has not run out")
         return self._become("expired")
+
+    def hold_anew(self, allocations: tuple[Allocation, ...], now: datetime, hold_seconds: int) -> "Reservation":
+        """A new hold after one that has run out; ReservationEnded where the order was given up."""
+        if self.status != "expired":
+            raise ReservationEnded(f"the reservation of {self.order_id} is {self.status}")
+        anew = hold(self.order_id, allocations, now, hold_seconds)
+        return anew.model_copy(update={"version": self.version + 1})
 
     def _become(self, status: Status) -> "Reservation":
         if (self.status, status) not in EFFECTS:

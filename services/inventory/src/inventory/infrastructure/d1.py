@@ -113,29 +113,25 @@ class D1Reservations:
 
     async def add(self, reservation: Reservation, now: datetime, told: Sequence[Event], low: Sequence[Event]) -> None:
         """The order's id is the key: a second reservation, or one after a tombstone, fails."""
-        expires_at = rfc3339(reservation.expires_at) if reservation.expires_at else None
+        at = rfc3339(now)
+        insert = Statement(
+            """INSERT INTO reservations (order_id, status, expires_at, created_at, updated_at)
+            VALUES (?, ?, ?, ?, ?)""",
+            (reservation.order_id, reservation.status, _expires_at(reservation), at, at),
+        )
+        await self._database.batch([insert, *_reserve(reservation, at, low), *map(append, told)])
+
+    async def renew(self, reservation: Reservation, now: datetime, told: Sequence[Event], low: Sequence[Event]) -> None:
+        """A trigger refuses a version that is not the next, and any status but expired before it."""
         at = rfc3339(now)
         statements = [
             Statement(
-                """INSERT INTO reservations (order_id, status, expires_at, created_at, updated_at)
-                VALUES (?, ?, ?, ?, ?)""",
-                (reservation.order_id, reservation.status, expires_at, at, at),
-            )
+                "UPDATE reservations SET status = ?, expires_at = ?, version = ?, updated_at = ? WHERE order_id = ?",
+                (reservation.status, _expires_at(reservation), reservation.version, at, reservation.order_id),
+            ),
+            Statement("DELETE FROM reservation_lines WHERE order_id = ?", (reservation.order_id,)),
         ]
-        if reservation.allocations:
-            pieces: list[dict[str, SqlValue]] = [
-                {
-                    "product_id": piece.product_id,
-                    "warehouse_id": piece.warehouse_id,
-                    "on_hand": 0,
-                    "reserved": piece.quantity,
-                    "low": event.model_dump_json(),
-                }
-                for piece, event in zip(reservation.allocations, low, strict=True)
-            ]
-            lines = json.dumps(pieces)
-            statements += [_add_lines(reservation.order_id, lines), _count(lines, at), _tell_of_low(lines)]
-        await self._database.batch([*statements, *map(append, told)])
+        await self._database.batch([*statements, *_reserve(reservation, at, low), *map(append, told)])
 
     async def change(self, changes: Sequence[Change], now: datetime, told: Sequence[Event]) -> None:
         """Statuses and counters; a trigger refuses a version that is not the next, and an illegal status."""
@@ -241,6 +237,27 @@ class D1Warehouses:
         return Json(text or "")
 
 
+def _expires_at(reservation: Reservation) -> str | None:
+    return rfc3339(reservation.expires_at) if reservation.expires_at else None
+
+
+def _reserve(reservation: Reservation, at: str, low: Sequence[Event]) -> list[Statement]:
+    if not reservation.allocations:
+        return []
+    pieces: list[dict[str, SqlValue]] = [
+        {
+            "product_id": piece.product_id,
+            "warehouse_id": piece.warehouse_id,
+            "on_hand": 0,
+            "reserved": piece.quantity,
+            "low": event.model_dump_json(),
+        }
+        for piece, event in zip(reservation.allocations, low, strict=True)
+    ]
+    lines = json.dumps(pieces)
+    return [_add_lines(reservation.order_id, lines), _count(lines, at), _tell_of_low(lines)]
+
+
 def _add_lines(order_id: str, pieces: str) -> Statement:
     return Statement(
         """INSERT INTO reservation_lines (order_id, product_id, warehouse_id, quantity)
@@ -288,4 +305,5 @@ def _movements(changes: Sequence[Change]) -> list[dict[str, SqlValue]]:
     return [
         {"product_id": level[0], "warehouse_id": level[1], "on_hand": on_hand[level], "reserved": reserved[level]}
         for level in on_hand
+        if on_hand[level] or reserved[level]
     ]

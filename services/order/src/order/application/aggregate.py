@@ -10,19 +10,32 @@ import json
 import secrets
 from collections.abc import Callable, Sequence
 
-from order.application.messages import CarryOut, FindPlaced, Found, GetPaymentToken, PaymentToken, PlaceAtPrices
+from order.application.messages import (
+    CarryOut,
+    FindPlaced,
+    Found,
+    GetPaymentMeans,
+    HearOfPayment,
+    PaymentMeans,
+    PaymentOffer,
+    PlaceAtPrices,
+)
 from order.application.ports import History, Recorded
 from order.application.view import announcement, placed_version, placed_view, view
 from order.domain.events import OrderEvent, write_event
-from order.domain.order import decide, replay
+from order.domain.order import ENDED, decide, replay
+from order.domain.order import Order as OrderState
 from shared_kernel.clock import Clock, rfc3339
+from shared_kernel.contracts.model import Nothing
 from shared_kernel.contracts.order import GetEvents, GetOrder, Order, Placed, PlacedOrder
 from shared_kernel.errors import Invalid, NotFound, Unauthenticated
 from shared_kernel.rpc import Call, Json
 
 FINGERPRINT = "fingerprint"
 ACCESS_TOKEN = "access_token"
-PAYMENT_TOKEN = "payment_token"
+PAYMENT_MEANS = "payment_means"
+HEARD = "heard_of_payment"
+_FINAL = frozenset({"captured", "declined", "expired", "cancelled", "refunded"})
 TRACEPARENT = "traceparent"
 
 
@@ -50,7 +63,7 @@ class OrderAggregate:
         # The events come last: they are the order, and it must not exist without its secrets.
         self._history.keep_private(FINGERPRINT, request.fingerprint)
         self._history.keep_private(ACCESS_TOKEN, secrets.token_urlsafe(24))
-        self._history.keep_private(PAYMENT_TOKEN, request.payment_token)
+        self._history.keep_private(PAYMENT_MEANS, request.means.model_dump_json())
         self._history.keep_private(TRACEPARENT, self._call.traceparent)
         history = self._append([], decided)
         self._changed(request.order_id)
@@ -65,8 +78,8 @@ class OrderAggregate:
             raise NotFound("there is no such order", code="order_not_found")
         history = self._append(history, decide(order.id, order, request.command))
         after = placed_view(history)
-        if after.status in ("confirmed", "rejected"):
-            self._history.keep_private(PAYMENT_TOKEN, None)
+        if after.status in ENDED:
+            self._history.keep_private(PAYMENT_MEANS, None)
         self._changed(None)
         return after
 
@@ -102,13 +115,30 @@ class OrderAggregate:
         ]
         return Json(json.dumps({"items": items}))
 
-    async def get_payment_token(self, request: GetPaymentToken) -> PaymentToken:
-        """What the customer pays with."""
+    async def get_payment_means(self, request: GetPaymentMeans) -> PaymentOffer:
+        """What the customer pays with, and until when."""
         self._call.principal.require_service()
-        token = self._history.private(PAYMENT_TOKEN) if self._history.recorded() else None
-        if token is None:
-            raise NotFound("the order has no payment token any more", code="payment_token_not_found")
-        return PaymentToken(token=token)
+        order = self._order()
+        kept = self._history.private(PAYMENT_MEANS) if order is not None else None
+        if order is None or kept is None:
+            raise NotFound("it is not known any more what the order is paid with", code="payment_means_not_found")
+        means = PaymentMeans.model_validate_json(kept)
+        return PaymentOffer(**dict(means), hold_ends_at=order.hold_ends_at)
+
+    async def hear_of_payment(self, request: HearOfPayment) -> Nothing:
+        """Wake the alarm, unless what was told is no news to the order."""
+        self._call.principal.require_service()
+        order = self._order()
+        if order is None or order.payment == "not_requested":
+            return Nothing()
+        if order.payment == request.status and request.status in _FINAL:
+            return Nothing()
+        self._history.keep_private(HEARD, request.event_id)
+        self._history.wake()
+        return Nothing()
+
+    def _order(self) -> OrderState | None:
+        return replay(recorded.event for recorded in self._history.recorded())
 
     def _append(self, history: Sequence[Recorded], decided: Sequence[OrderEvent]) -> list[Recorded]:
         now = rfc3339(self._clock())

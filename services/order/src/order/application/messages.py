@@ -1,8 +1,11 @@
 """What crosses between the order Worker and an order's Durable Object."""
 
+from pydantic import Field
+
 from order.domain.commands import Command, Place
 from shared_kernel.contracts.model import Message
 from shared_kernel.contracts.order import Placed
+from shared_kernel.contracts.payment import Bank, PaymentStatus, Phone
 
 
 class FindPlaced(Message):
@@ -17,12 +20,20 @@ class Found(Message):
     placed: Placed | None = None
 
 
+class PaymentMeans(Message):
+    """What the customer pays with; it is never logged and never part of an event."""
+
+    token: str | None = Field(default=None, repr=False)
+    phone: Phone | None = Field(default=None, repr=False)
+    bank: Bank | None = Field(default=None, repr=False)
+
+
 class PlaceAtPrices(Message):
-    """A priced order, with the fingerprint of the request that made it and the token to pay it with."""
+    """A priced order, with the fingerprint of the request that made it and what it is paid with."""
 
     order_id: str
     fingerprint: str
-    payment_token: str
+    means: PaymentMeans
     command: Place
 
 
@@ -32,11 +43,18 @@ class CarryOut(Message):
     command: Command
 
 
-class GetPaymentToken(Message):
+class GetPaymentMeans(Message):
     """Asks for what the customer pays with."""
 
 
-class PaymentToken(Message):
-    """What the customer pays with; it is never logged and never part of an event."""
+class PaymentOffer(PaymentMeans):
+    """What the customer pays with, and until when the stock is held for him (RFC 3339)."""
 
-    token: str
+    hold_ends_at: str | None = None
+
+
+class HearOfPayment(Message):
+    """The payment service has told of a change; what is true now has to be asked of it."""
+
+    event_id: str
+    status: PaymentStatus

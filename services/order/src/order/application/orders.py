@@ -4,7 +4,7 @@ import hashlib
 import logging
 from collections.abc import Callable
 
-from order.application.messages import FindPlaced, PlaceAtPrices
+from order.application.messages import FindPlaced, PaymentMeans, PlaceAtPrices
 from order.application.ports import Aggregate, OrderList
 from order.domain.commands import Place
 from shared_kernel.contracts.model import Health, Nothing
@@ -52,10 +52,10 @@ class Orders:
             provider=wanted.payment.provider,
             method=wanted.payment.method,
         )
+        paid = wanted.payment
+        means = PaymentMeans(token=paid.token, phone=paid.phone, bank=paid.bank)
         return await aggregate.place(
-            PlaceAtPrices(
-                order_id=order_id, fingerprint=fingerprint, payment_token=wanted.payment.token, command=command
-            )
+            PlaceAtPrices(order_id=order_id, fingerprint=fingerprint, means=means, command=command)
         )
 
     async def get_order(self, request: GetOrder) -> Order:

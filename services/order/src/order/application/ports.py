@@ -4,8 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from order.application.messages import CarryOut, FindPlaced, Found, GetPaymentToken, PaymentToken, PlaceAtPrices
+from order.application.messages import (
+    CarryOut,
+    FindPlaced,
+    Found,
+    GetPaymentMeans,
+    HearOfPayment,
+    PaymentOffer,
+    PlaceAtPrices,
+)
 from order.domain.events import OrderEvent
+from shared_kernel.contracts.model import Nothing
 from shared_kernel.contracts.order import GetEvents, GetOrder, ListOrders, Order, Placed, PlacedOrder
 from shared_kernel.events import Event
 from shared_kernel.rpc import Json
@@ -45,6 +54,10 @@ class History(Protocol):
         """Store a secret, or forget it."""
         ...
 
+    def wake(self) -> None:
+        """Have the order's alarm ring at once."""
+        ...
+
 
 class Aggregate(Protocol):
     """One order where it lives, in its Durable Object."""
@@ -73,8 +86,12 @@ class Aggregate(Protocol):
         """Its history; NotFound."""
         ...
 
-    async def get_payment_token(self, request: GetPaymentToken) -> PaymentToken:
+    async def get_payment_means(self, request: GetPaymentMeans) -> PaymentOffer:
         """What the customer pays with, for the saga alone; NotFound once the order has ended."""
+        ...
+
+    async def hear_of_payment(self, request: HearOfPayment) -> Nothing:
+        """Have the order's alarm see to what has changed; an order that does not exist stays so."""
         ...
 
 
@@ -105,6 +122,7 @@ class Sagas(Protocol):
         """Start the attempt, unless it was started before."""
         ...
 
-    async def revive(self, order_id: str, attempt: int) -> bool:
-        """Have a stuck attempt run on; False when it is over and another one is needed."""
+    async def nudge(self, order_id: str, attempt: int) -> bool:
+        """Have an attempt that waits, or is stuck, go on; False when it is over and another one is needed. One
+        that is busy loses nothing by it: it looks once more when it comes to wait."""
         ...

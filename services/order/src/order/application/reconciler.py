@@ -1,66 +1,110 @@
 """What an order's alarm does until the order has ended and everybody has been told.
 
 It is the sweep behind every promise that is kept "afterwards": an event that was stored but not sent, a
-saga that was never started, one that died with its process, a list that missed an event. Each order has
-its own alarm, set in the transaction that makes it necessary, so that no list has to be trusted to know
-which orders are stuck.
+saga that was never started, one that died with its process or missed that the customer has paid, money that
+came or went after the order had ended, a list that missed an event. Each order has its own alarm, set in the
+transaction that makes it necessary, so that no list has to be trusted to know which orders are stuck.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from order.application.aggregate import TRACEPARENT
+from order.application.aggregate import HEARD, TRACEPARENT
+from order.application.payments import PASSING, payment_key, returned
 from order.application.ports import History, OrderList, Recorded, Sagas
-from order.application.view import announcement
-from order.domain.order import replay
+from order.application.view import announced_version, announcement
+from order.domain.commands import Command
+from order.domain.order import Order, replay
 from shared_kernel.clock import Clock, rfc3339
+from shared_kernel.contracts.payment import Charges, CheckPayment, Payment
 from shared_kernel.events import Event
 
 ATTEMPT = "saga_attempt"
 CHECKS = "saga_checks"
 STALE_AFTER_SECONDS = 30
 FIRST_PAUSE_SECONDS = 10
+WAITING_PAUSE_SECONDS = 30
 LONGEST_PAUSE_SECONDS = 3600
 
 
-async def reconcile(
-    history: History,
-    sagas: Sagas,
-    order_list: OrderList,
-    send: Callable[[], Awaitable[None]],
-    publish: Callable[[Event], None],
-    clock: Clock,
-) -> int | None:
-    """Move the order on by what is missing; answers in how many seconds to look again, None for never.
+@dataclass(frozen=True)
+class Reconciler:
+    """One ringing of an order's alarm.
 
-    `send` relays the outbox, and raises when a queue refuses; `publish` puts an event into it once more.
+    `carry_out` commands the order; `send` relays the outbox, and raises when a queue refuses; `publish` puts an
+    event into it once more.
     """
-    recorded = history.recorded()
-    order = replay(each.event for each in recorded)
-    if order is None:
-        return None
-    checks = int(history.private(CHECKS) or 0)
-    history.keep_private(CHECKS, str(checks + 1))
-    pause: int = min(FIRST_PAUSE_SECONDS * 2 ** min(checks // 4, 10), LONGEST_PAUSE_SECONDS)
-    await send()
-    if not order.ended:
-        if _stale(history.recorded(), clock()):
-            await _move_on(order.id, history, sagas)
+
+    history: History
+    sagas: Sagas
+    order_list: OrderList
+    charges: Charges
+    carry_out: Callable[[Command], Awaitable[object]]
+    send: Callable[[], Awaitable[None]]
+    publish: Callable[[Event], None]
+    clock: Clock
+
+    async def run(self) -> int | None:
+        """Move the order on by what is missing; answers in how many seconds to look again, None for never."""
+        recorded = self.history.recorded()
+        order = replay(each.event for each in recorded)
+        if order is None:
+            return None
+        heard = self.history.private(HEARD)
+        await self.send()
+        if order.ended:
+            again = await self._follow(order, heard)
+        else:
+            again = await self._advance(order, recorded, heard)
+        if self.history.private(HEARD) != heard:
+            return 0
+        # What is heard of an order that is being turned back is kept until it has ended.
+        if heard is not None and (order.ended or order.rejection is None):
+            self.history.keep_private(HEARD, None)
+        return again
+
+    async def _advance(self, order: Order, recorded: Sequence[Recorded], heard: str | None) -> int:
+        now = self.clock()
+        stale = _older(recorded[-1].occurred_at, now)
+        if order.awaits_customer and order.instructed is not None and not _older(order.instructed.expires_at, now):
+            if (stale or heard) and (await self._payment(order)).status not in PASSING:
+                await self._move_on(order.id)
+            return WAITING_PAUSE_SECONDS
+        if stale or (heard and order.rejection is None):
+            await self._move_on(order.id)
+        return self._pause()
+
+    async def _follow(self, order: Order, heard: str | None) -> int | None:
+        """Record what became of the money of an order that has ended, and see to it that the list shows its end."""
+        if heard or order.money_is_out:
+            await self.carry_out(returned(await self._payment(order)))
+        recorded = self.history.recorded()
+        after = replay(each.event for each in recorded)
+        version = announced_version(recorded)
+        if version == 0 or await self.order_list.version_of(order.id) >= version:
+            return self._pause() if after is not None and after.money_is_out else None
+        last = announcement(recorded[:version], self.history.private(TRACEPARENT) or "")
+        if last is not None:
+            self.publish(last)
+        await self.send()
+        return self._pause()
+
+    async def _payment(self, order: Order) -> Payment:
+        return await self.charges.check_payment(CheckPayment(idempotency_key=payment_key(order.id)))
+
+    async def _move_on(self, order_id: str) -> None:
+        attempt = int(self.history.private(ATTEMPT) or 1)
+        if not await self.sagas.nudge(order_id, attempt):
+            self.history.keep_private(ATTEMPT, str(attempt + 1))
+            await self.sagas.start(order_id, attempt + 1, self.history.private(TRACEPARENT) or "")
+
+    def _pause(self) -> int:
+        checks = int(self.history.private(CHECKS) or 0)
+        self.history.keep_private(CHECKS, str(checks + 1))
+        pause: int = min(FIRST_PAUSE_SECONDS * 2 ** min(checks // 4, 10), LONGEST_PAUSE_SECONDS)
         return pause
-    last = announcement(recorded, history.private(TRACEPARENT) or "")
-    if last is None or await order_list.version_of(order.id) >= order.version:
-        return None
-    publish(last)
-    await send()
-    return pause
 
 
-def _stale(recorded: list[Recorded], now: datetime) -> bool:
-    return recorded[-1].occurred_at <= rfc3339(now - timedelta(seconds=STALE_AFTER_SECONDS))
-
-
-async def _move_on(order_id: str, history: History, sagas: Sagas) -> None:
-    attempt = int(history.private(ATTEMPT) or 1)
-    if not await sagas.revive(order_id, attempt):
-        history.keep_private(ATTEMPT, str(attempt + 1))
-        await sagas.start(order_id, attempt + 1, history.private(TRACEPARENT) or "")
+def _older(moment: str, now: datetime) -> bool:
+    return moment <= rfc3339(now - timedelta(seconds=STALE_AFTER_SECONDS))

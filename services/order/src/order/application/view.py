@@ -86,9 +86,20 @@ def announcement(history: Sequence[Recorded], traceparent: str) -> Event | None:
     )
 
 
+def announced_version(history: Sequence[Recorded]) -> int:
+    """The version of the last event that was published; 0 before the first."""
+    return next((each.sequence for each in reversed(history) if type(each.event) in _PUBLISHED_AS), 0)
+
+
 def _payment(order: Order, placed: events.OrderPlaced) -> contract.OrderPayment:
+    shown = order.instructed if order.payment == "pending" else None
     return contract.OrderPayment(
-        id=order.payment_id, provider=placed.provider, method=placed.method, status=order.payment
+        id=order.payment_id,
+        provider=placed.provider,
+        method=placed.method,
+        status=order.payment,
+        instructions=shown.instructions if shown else None,
+        expires_at=shown.expires_at if shown else None,
     )
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from order.domain.events import Shortage
 from shared_kernel.contracts.inventory import Allocation
 from shared_kernel.contracts.order import ShippingAddress
-from shared_kernel.contracts.payment import Method, ProviderName
+from shared_kernel.contracts.payment import Instructions, Method, ProviderName
 from shared_kernel.contracts.product import Market, PricedLine
 from shared_kernel.money import Money
 
@@ -43,6 +43,15 @@ class RequestPayment(_Command):
     name: Literal["request_payment"] = "request_payment"
 
 
+class RecordInstructions(_Command):
+    """The customer has to do something to pay, and can until it expires (RFC 3339)."""
+
+    name: Literal["record_instructions"] = "record_instructions"
+    payment_id: str
+    instructions: Instructions
+    expires_at: str
+
+
 class RecordCapture(_Command):
     """The provider took the money."""
 
@@ -60,6 +69,19 @@ class RecordDecline(_Command):
     detail: str
 
 
+class RecordExpiry(_Command):
+    """The customer did not pay in time."""
+
+    name: Literal["record_expiry"] = "record_expiry"
+    payment_id: str
+
+
+class RecordHoldEnd(_Command):
+    """The stock is not held any more, though the order is paid."""
+
+    name: Literal["record_hold_end"] = "record_hold_end"
+
+
 class Confirm(_Command):
     """The stock is confirmed: let the order stand."""
 
@@ -75,12 +97,14 @@ class DecideRejection(_Command):
     missing: tuple[Shortage, ...] = ()
 
 
-class RecordRefund(_Command):
-    """The money went back, or was never taken (an amount of zero)."""
+class RecordReturn(_Command):
+    """How much was ever taken and has gone back so far; what is left is on its way, or `due` by hand."""
 
-    name: Literal["record_refund"] = "record_refund"
+    name: Literal["record_return"] = "record_return"
     payment_id: str
-    amount: Money
+    captured: Money
+    refunded: Money
+    due: bool = False
 
 
 class RecordRelease(_Command):
@@ -99,11 +123,14 @@ Command = Annotated[
     Place
     | RecordReservation
     | RequestPayment
+    | RecordInstructions
     | RecordCapture
     | RecordDecline
+    | RecordExpiry
+    | RecordHoldEnd
     | Confirm
     | DecideRejection
-    | RecordRefund
+    | RecordReturn
     | RecordRelease
     | Reject,
     Field(discriminator="name"),

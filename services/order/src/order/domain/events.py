@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from shared_kernel.contracts.inventory import Allocation
 from shared_kernel.contracts.order import ShippingAddress
-from shared_kernel.contracts.payment import Method, ProviderName
+from shared_kernel.contracts.payment import Instructions, Method, ProviderName
 from shared_kernel.contracts.product import Market, PricedLine
 from shared_kernel.money import Money
 
@@ -69,6 +69,17 @@ class PaymentRequested:
 
 
 @dataclass(frozen=True)
+class PaymentInstructed:
+    """The customer was told how to pay, and can until it expires."""
+
+    type: ClassVar[str] = "PaymentInstructed"
+    version: ClassVar[int] = 1
+    payment_id: str
+    instructions: Instructions
+    expires_at: str
+
+
+@dataclass(frozen=True)
 class PaymentCaptured:
     """The provider took the money for us."""
 
@@ -87,6 +98,23 @@ class PaymentDeclined:
     payment_id: str
     code: str
     detail: str
+
+
+@dataclass(frozen=True)
+class PaymentExpired:
+    """The customer did not pay in time."""
+
+    type: ClassVar[str] = "PaymentExpired"
+    version: ClassVar[int] = 1
+    payment_id: str
+
+
+@dataclass(frozen=True)
+class HoldEnded:
+    """The order was paid, but its hold on the stock had run out; the pieces are to be had again, or not."""
+
+    type: ClassVar[str] = "HoldEnded"
+    version: ClassVar[int] = 1
 
 
 @dataclass(frozen=True)
@@ -118,10 +146,40 @@ class RejectionDecided:
 
 
 @dataclass(frozen=True)
+class LatePaymentCaptured:
+    """The money came when the order's rejection was decided already; it goes back."""
+
+    type: ClassVar[str] = "LatePaymentCaptured"
+    version: ClassVar[int] = 1
+    payment_id: str
+    amount: Money
+
+
+@dataclass(frozen=True)
 class RefundIssued:
-    """The money that was taken went back."""
+    """So much of the money that was taken went back."""
 
     type: ClassVar[str] = "RefundIssued"
+    version: ClassVar[int] = 1
+    payment_id: str
+    amount: Money
+
+
+@dataclass(frozen=True)
+class RefundBegun:
+    """So much is on its way back: the provider has taken it on and will tell when it is done."""
+
+    type: ClassVar[str] = "RefundBegun"
+    version: ClassVar[int] = 1
+    payment_id: str
+    amount: Money
+
+
+@dataclass(frozen=True)
+class RefundDue:
+    """So much cannot go back through the provider: staff owe it to the customer."""
+
+    type: ClassVar[str] = "RefundDue"
     version: ClassVar[int] = 1
     payment_id: str
     amount: Money
@@ -145,17 +203,26 @@ class OrderRejected:
     detail: str
 
 
+PaymentEvent = (
+    PaymentRequested
+    | PaymentInstructed
+    | PaymentCaptured
+    | PaymentDeclined
+    | PaymentExpired
+    | LatePaymentCaptured
+    | RefundIssued
+    | RefundBegun
+    | RefundDue
+)
 OrderEvent = (
-    OrderDrafted
+    PaymentEvent
+    | OrderDrafted
     | ItemAdded
     | OrderPlaced
     | InventoryReserved
-    | PaymentRequested
-    | PaymentCaptured
-    | PaymentDeclined
+    | HoldEnded
     | OrderConfirmed
     | RejectionDecided
-    | RefundIssued
     | InventoryReleased
     | OrderRejected
 )
@@ -168,11 +235,17 @@ _FORMS: dict[tuple[str, int], TypeAdapter[OrderEvent]] = {
         OrderPlaced,
         InventoryReserved,
         PaymentRequested,
+        PaymentInstructed,
         PaymentCaptured,
         PaymentDeclined,
+        PaymentExpired,
+        HoldEnded,
         OrderConfirmed,
         RejectionDecided,
+        LatePaymentCaptured,
         RefundIssued,
+        RefundBegun,
+        RefundDue,
         InventoryReleased,
         OrderRejected,
     )

@@ -2,25 +2,27 @@
 
 draft -> pending -> awaiting_payment -> confirmed, or -> rejected. Whether an order stands or falls is
 decided here and once: `OrderConfirmed` and `RejectionDecided` exclude each other, so two runs of the
-saga, or a late one, can never do both.
+saga, or a late one, can never do both. Money can still come and go after that, which is recorded and
+changes nothing of it.
 """
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, assert_never
+from typing import assert_never
 
 from order.domain import commands, events
 from order.domain.events import OrderEvent
 from shared_kernel.contracts.inventory import Allocation
-from shared_kernel.contracts.order import OrderStatus
+from shared_kernel.contracts.order import OrderStatus, PaymentState
 from shared_kernel.contracts.product import Market, PricedLine
 from shared_kernel.errors import Conflict
 from shared_kernel.money import Money
 
-PaymentState = Literal["not_requested", "requested", "captured", "declined", "refunded", "cancelled"]
 ENDED: frozenset[OrderStatus] = frozenset({"confirmed", "rejected"})
+_REQUESTED: frozenset[PaymentState] = frozenset({"requested"})
+AWAITED: frozenset[PaymentState] = _REQUESTED | {"pending"}
 
 
 class IllegalTransition(Conflict):
@@ -40,14 +42,28 @@ class Order:
     cart: tuple[PricedLine, ...] = ()
     placed: events.OrderPlaced | None = None
     allocations: tuple[Allocation, ...] | None = None
+    hold_ends_at: str | None = None
     payment: PaymentState = "not_requested"
     payment_id: str | None = None
+    instructed: events.PaymentInstructed | None = None
+    captured: Money | None = None
+    refunded: Money | None = None
     rejection: events.RejectionDecided | None = None
 
     @property
     def ended(self) -> bool:
         """Whether nothing more is to be done for it."""
         return self.status in ENDED
+
+    @property
+    def awaits_customer(self) -> bool:
+        """Whether it goes on only when the customer has paid, or can pay no more."""
+        return self.payment == "pending" and self.rejection is None
+
+    @property
+    def money_is_out(self) -> bool:
+        """Whether money that it does not need has not gone back, and it is not for staff to give it back."""
+        return self.status == "rejected" and self.payment == "refunding"
 
 
 def replay(history: Iterable[OrderEvent]) -> Order | None:
@@ -73,24 +89,43 @@ def _applied(order: Order, event: OrderEvent) -> Order:
             return replace(cart=(*order.cart, line))
         case events.OrderPlaced():
             return replace(status="pending", placed=event)
-        case events.InventoryReserved(allocations):
-            return replace(allocations=allocations)
-        case events.PaymentRequested():
-            return replace(status="awaiting_payment", payment="requested")
-        case events.PaymentCaptured(payment_id):
-            return replace(payment="captured", payment_id=payment_id)
-        case events.PaymentDeclined(payment_id):
-            return replace(payment="declined", payment_id=payment_id)
+        case events.InventoryReserved(allocations, expires_at):
+            return replace(allocations=allocations, hold_ends_at=expires_at)
+        case events.HoldEnded() | events.InventoryReleased():
+            return replace(allocations=None, hold_ends_at=None)
         case events.OrderConfirmed():
             return replace(status="confirmed")
         case events.RejectionDecided():
             return replace(rejection=event)
-        case events.RefundIssued(payment_id):
-            return replace(payment="refunded", payment_id=payment_id)
-        case events.InventoryReleased():
-            return replace(allocations=None)
         case events.OrderRejected():
-            return replace(status="rejected", payment="cancelled" if order.payment == "requested" else order.payment)
+            return replace(status="rejected", payment="cancelled" if order.payment in AWAITED else order.payment)
+        case _:
+            return _paid(order, event)
+
+
+def _paid(order: Order, event: events.PaymentEvent) -> Order:
+    replace = functools.partial(dataclasses.replace, order)
+    match event:
+        case events.PaymentRequested():
+            return replace(status="awaiting_payment", payment="requested")
+        case events.PaymentInstructed(payment_id):
+            return replace(payment="pending", payment_id=payment_id, instructed=event)
+        case events.PaymentCaptured(payment_id, amount) | events.LatePaymentCaptured(payment_id, amount):
+            return replace(payment="captured", payment_id=payment_id, captured=amount)
+        case events.PaymentDeclined(payment_id):
+            return replace(payment="declined", payment_id=payment_id)
+        case events.PaymentExpired(payment_id):
+            return replace(payment="expired", payment_id=payment_id)
+        case events.RefundIssued(payment_id, amount):
+            refunded = amount if order.refunded is None else order.refunded + amount
+            whole = order.captured in (None, refunded)
+            return replace(
+                payment="refunded" if whole else "partially_refunded", payment_id=payment_id, refunded=refunded
+            )
+        case events.RefundBegun():
+            return replace(payment="refunding")
+        case events.RefundDue():
+            return replace(payment="refund_due")
         case _:
             assert_never(event)
 
@@ -130,18 +165,27 @@ def _decide_placed(order: Order, total: Money, command: commands.Command) -> Seq
         case commands.RequestPayment():
             legal = _going(order, command) and order.allocations is not None
             return _once(order.payment != "not_requested", legal, events.PaymentRequested(total))
+        case commands.RecordInstructions():
+            instructed = events.PaymentInstructed(command.payment_id, command.instructions, command.expires_at)
+            return _answered(order, command, "pending", _REQUESTED, instructed)
         case commands.RecordCapture():
             return _record_capture(order, total, command)
         case commands.RecordDecline():
-            return _record_decline(order, command)
+            declined = events.PaymentDeclined(command.payment_id, command.code, command.detail)
+            return _answered(order, command, "declined", AWAITED, declined)
+        case commands.RecordExpiry():
+            return _answered(order, command, "expired", AWAITED, events.PaymentExpired(command.payment_id))
+        case commands.RecordHoldEnd():
+            legal = _going(order, command) and order.payment == "captured"
+            return _once(legal and order.allocations is None, legal, events.HoldEnded())
         case commands.Confirm():
             legal = _going(order, command) and order.payment == "captured" and order.allocations is not None
             return _once(order.status == "confirmed", legal, events.OrderConfirmed())
         case commands.DecideRejection():
             decided = events.RejectionDecided(command.code, command.detail, command.missing)
             return _once(order.rejection is not None, order.status != "confirmed", decided)
-        case commands.RecordRefund():
-            return _record_refund(order, command)
+        case commands.RecordReturn():
+            return _record_return(order, command)
         case commands.RecordRelease():
             given_back = order.rejection is not None and order.allocations is None
             return _once(given_back, _falling(order), events.InventoryReleased())
@@ -176,23 +220,48 @@ def _reserved(command: commands.RecordReservation) -> OrderEvent:
 
 
 def _record_capture(order: Order, total: Money, command: commands.RecordCapture) -> Sequence[OrderEvent]:
-    if order.payment == "captured" and order.payment_id != command.payment_id:
-        raise IllegalTransition("the order is paid by another payment")
-    if order.payment == "requested" and command.amount != total:
+    _require_payment(order, command.payment_id)
+    if order.payment in AWAITED and command.amount != total:
         raise IllegalTransition(f"{command.amount} was captured for an order of {total}")
     captured = events.PaymentCaptured(command.payment_id, command.amount)
-    return _once(order.payment == "captured", _going(order, command) and order.payment == "requested", captured)
+    return _once(order.captured is not None, _going(order, command) and order.payment in AWAITED, captured)
 
 
-def _record_decline(order: Order, command: commands.RecordDecline) -> Sequence[OrderEvent]:
-    declined = events.PaymentDeclined(command.payment_id, command.code, command.detail)
-    return _once(order.payment == "declined", _going(order, command) and order.payment == "requested", declined)
+def _answered(
+    order: Order,
+    command: commands.RecordInstructions | commands.RecordDecline | commands.RecordExpiry,
+    state: PaymentState,
+    before: Collection[PaymentState],
+    event: OrderEvent,
+) -> Sequence[OrderEvent]:
+    _require_payment(order, command.payment_id)
+    return _once(order.payment == state, _going(order, command) and order.payment in before, event)
 
 
-def _record_refund(order: Order, command: commands.RecordRefund) -> Sequence[OrderEvent]:
-    refunded = events.RefundIssued(command.payment_id, command.amount)
-    legal = _falling(order) and order.payment in ("requested", "captured")
-    return _once(order.payment == "refunded", legal, refunded)
+def _record_return(order: Order, command: commands.RecordReturn) -> Sequence[OrderEvent]:
+    """What came in and went out that is not recorded yet; a confirmed order keeps what has not gone back."""
+    if order.payment == "not_requested" or not (order.ended or order.rejection):
+        raise IllegalTransition("nothing is to be given back of an order that is on its way")
+    _require_payment(order, command.payment_id)
+    decided: list[OrderEvent] = []
+    if order.captured is None and command.captured.amount > 0:
+        decided.append(events.LatePaymentCaptured(command.payment_id, command.captured))
+    known = order.refunded or command.refunded.times(0)
+    if command.refunded.amount < known.amount:
+        return []
+    if command.refunded != known:
+        decided.append(events.RefundIssued(command.payment_id, command.refunded - known))
+    left = command.captured - command.refunded
+    if order.rejection is not None and left.amount > 0:
+        kind, state = (events.RefundDue, "refund_due") if command.due else (events.RefundBegun, "refunding")
+        if decided or order.payment != state:
+            decided.append(kind(command.payment_id, left))
+    return decided
+
+
+def _require_payment(order: Order, payment_id: str) -> None:
+    if order.payment_id not in (None, payment_id):
+        raise IllegalTransition("the order is paid by another payment")
 
 
 def _reject(order: Order) -> Sequence[OrderEvent]:
@@ -200,7 +269,7 @@ def _reject(order: Order) -> Sequence[OrderEvent]:
         return []
     if order.rejection is None:
         raise IllegalTransition("the rejection must be decided first")
-    if order.payment == "captured":
+    if order.payment in ("captured", "partially_refunded"):
         raise IllegalTransition("the payment must be refunded first")
     if order.allocations is not None:
         raise IllegalTransition("the stock must be released first")

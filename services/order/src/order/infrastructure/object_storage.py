@@ -87,6 +87,10 @@ class StoredHistory:
             self._make_tables()
             self._storage.execute("INSERT OR REPLACE INTO private (key, value) VALUES (?, ?)", key, value)
 
+    def wake(self) -> None:
+        """Set the alarm to now."""
+        self._storage.wake_at(self._now_ms())
+
     async def relay(self, subscriptions: Subscriptions, queue: Callable[[str], Queue]) -> None:
         """Send what the outbox holds, then forget it; what a queue refuses stays for the next alarm."""
         if not self._exists():

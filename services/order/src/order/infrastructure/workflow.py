@@ -11,35 +11,40 @@ _OVER = frozenset({"errored", "terminated", "complete"})
 
 
 class WorkflowSagas:
-    """One instance for each attempt: the first has the order's id, a later one that and its number."""
+    """One instance for each attempt: the first has the order's id, a later one that and its number.
 
-    def __init__(self, binding: Callable[[], Any]) -> None:
+    `awaited` is the type of the event that an instance waits for.
+    """
+
+    def __init__(self, binding: Callable[[], Any], awaited: str) -> None:
         self._binding = binding
+        self._awaited = awaited
 
     async def start(self, order_id: str, attempt: int, traceparent: str) -> None:
         """Create the instance; one that exists already is what was wanted."""
         parameters = {"order_id": order_id, "traceparent": traceparent}
         params = {"id": _instance_id(order_id, attempt), "params": parameters}
         try:
-            await self._binding().create(to_js(params, dict_converter=js.Object.fromEntries))
+            await self._binding().create(_object(params))
         except JsException as failure:
             if not re.search(r"already[ _.-]?exists", str(failure), re.IGNORECASE):
                 raise
 
-    async def revive(self, order_id: str, attempt: int) -> bool:
-        """Pause and resume a stuck instance, which makes it run on behind its finished steps.
+    async def nudge(self, order_id: str, attempt: int) -> bool:
+        """Send the instance the event that a waiting one waits for, and a busy one keeps for its next wait.
 
-        A local run does not resume by itself what was in flight when its process was killed; in
-        production it does, and the detour costs a repeated step at most.
+        A local run does not resume by itself what was in flight when its process was killed; an event makes it
+        run on behind its finished steps, wherever it was. (Pausing and resuming would do so too, but throws an
+        instance that waits out of its wait.)
         """
         try:
             instance = await self._binding().get(_instance_id(order_id, attempt))
             status = str((await instance.status()).status)
             if status in _OVER:
                 return False
-            if status != "paused":
-                await instance.pause()
-            await instance.resume()
+            if status == "paused":
+                await instance.resume()
+            await instance.sendEvent(_object({"type": self._awaited, "payload": {}}))
         except JsException as failure:
             if re.search(r"not[ _.-]?found", str(failure), re.IGNORECASE):
                 return False
@@ -49,3 +54,7 @@ class WorkflowSagas:
 
 def _instance_id(order_id: str, attempt: int) -> str:
     return order_id if attempt == 1 else f"{order_id}-{attempt}"
+
+
+def _object(value: dict[str, Any]) -> Any:
+    return to_js(value, dict_converter=js.Object.fromEntries)
