@@ -1,5 +1,6 @@
 """The gateway's composition root: the JavaScript request in, the JavaScript response out."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -79,8 +80,12 @@ class Default(WorkerEntrypoint):
             value = headers.get(name)
             return None if value is jsnull else str(value)
 
+        def all_headers() -> dict[str, str]:
+            named: dict[str, str] = json.loads(js.JSON.stringify(js.Object.fromEntries(headers)))
+            return named
+
         path, query = split_url(raw.url)
-        asked = Request(raw.method, path, query, header, _Stream(raw.body))
+        asked = Request(raw.method, path, query, header, _Stream(raw.body), all_headers)
         return _to_js(await _GATEWAY.handle(asked, _settings()))
 
 

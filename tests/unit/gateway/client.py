@@ -79,7 +79,7 @@ class Client:
         path, _, query = target.partition("?")
         chunks = body if isinstance(body, Chunks) else Chunks([body])
         gateway = Gateway(ROUTES, self.shop.connect, self.clock)
-        return asyncio.run(gateway.handle(Request(method, path, query, sent.get, chunks), self.settings))
+        return asyncio.run(gateway.handle(Request(method, path, query, sent.get, chunks, lambda: sent), self.settings))
 
     def as_staff(self, method: str, target: str, **given: Any) -> Response:
         """One request with the staff token."""

@@ -7,7 +7,7 @@ from typing import Any, cast
 from gateway.services import Contract
 from shared_kernel.contracts import inventory, order, payment, product
 from shared_kernel.contracts.model import Health, Nothing
-from shared_kernel.errors import Conflict, Invalid, NotFound, PreconditionFailed
+from shared_kernel.errors import Conflict, Invalid, NotFound, PreconditionFailed, Unauthenticated
 from shared_kernel.money import Money
 from shared_kernel.rpc import Call, Json, Principal
 
@@ -16,6 +16,7 @@ OTHER_PRODUCT_ID = "prd_01JDC0FFEE0000000000000000"
 CATEGORY_ID = "cat_01JDTEA0000000000000000000"
 WAREHOUSE_ID = "whs_01JDJAKARTA000000000000000"
 ORDER_ID = "ord_01JD0RDER00000000000000000"
+WEBHOOK_ID = "whk_01JDH00K000000000000000000"
 PAYMENT_ID = "pay_01JDPAY0000000000000000000"
 ORDER_TOKEN = "order-access-token"
 NOW = "2026-11-21T08:30:00.000Z"
@@ -92,6 +93,7 @@ class Shop:
     calls: list[Call] = field(default_factory=list)
     placed: dict[str, order.OrderRequest] = field(default_factory=dict)
     stock: list[inventory.SetStock] = field(default_factory=list)
+    delivered: list[payment.DeliverWebhook] = field(default_factory=list)
     health: Health = WELL
 
     def connect(self, contract: type[Contract], call: Call, observe: Callable[[int], None]) -> Contract:
@@ -223,6 +225,10 @@ class Payments(_Service):
             raise NotFound("no payment has this id")
         return a_payment()
 
+    async def settle_sandbox_payment(self, request: payment.SettleSandboxPayment) -> payment.Payment:
+        self._note(f"settle_sandbox_payment {request.outcome}")
+        return a_payment()
+
 
 class PaymentAdmin(_Service):
     """Refunds are always possible."""
@@ -243,6 +249,29 @@ class PaymentAdmin(_Service):
     async def list_sandbox_charges(self, request: Nothing) -> Json:
         self._note("list_sandbox_charges")
         return Json('{"items": []}')
+
+    async def get_ledger(self, request: Nothing) -> Json:
+        self._note("get_ledger")
+        return Json('{"balanced": true, "items": []}')
+
+    async def list_webhooks(self, request: payment.ListWebhooks) -> Json:
+        self._note(f"list_webhooks status={request.status}")
+        return Json('{"items": [], "next_cursor": null}')
+
+    async def run_webhook(self, request: payment.RunWebhook) -> payment.WebhookReceipt:
+        self._note(f"run_webhook {request.id}")
+        return payment.WebhookReceipt(id=request.id, status="done")
+
+
+class Webhooks(_Service):
+    """What is signed well is taken."""
+
+    async def receive(self, request: payment.DeliverWebhook) -> payment.WebhookReceipt:
+        self._note("receive")
+        self._shop.delivered.append(request)
+        if request.headers.get("x-signature") != "good":
+            raise Unauthenticated("the signature is missing or wrong", code="webhook_not_verified")
+        return payment.WebhookReceipt(id=WEBHOOK_ID, status="done")
 
 
 class Orders(_Service):
@@ -286,6 +315,7 @@ _SERVICES: Mapping[type[object], type[_Service]] = {
     inventory.Admin: InventoryAdmin,
     payment.Payments: Payments,
     payment.Admin: PaymentAdmin,
+    payment.Webhooks: Webhooks,
     order.Orders: Orders,
     order.Admin: OrderAdmin,
 }

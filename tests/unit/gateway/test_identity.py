@@ -10,7 +10,15 @@ from gateway.problems import Malformed
 from gateway.routes import ROUTES
 from gateway.routing import Access, Route
 from tests.unit.gateway.client import SETTINGS, STAFF_TOKEN, Client, problem_of
-from tests.unit.gateway.shop import CATEGORY_ID, ORDER_ID, ORDER_TOKEN, PAYMENT_ID, PRODUCT_ID, WAREHOUSE_ID
+from tests.unit.gateway.shop import (
+    CATEGORY_ID,
+    ORDER_ID,
+    ORDER_TOKEN,
+    PAYMENT_ID,
+    PRODUCT_ID,
+    WAREHOUSE_ID,
+    WEBHOOK_ID,
+)
 
 GUARDED = [route for route in ROUTES if route.access is not Access.ANYONE]
 STAFF_ONLY = [route for route in ROUTES if route.access is Access.STAFF]
@@ -23,7 +31,9 @@ def path_of(template: str) -> str:
         "categories": CATEGORY_ID,
         "orders": ORDER_ID,
         "payments": PAYMENT_ID,
+        "sandbox": PAYMENT_ID,
         "warehouses": WAREHOUSE_ID,
+        "webhooks": WEBHOOK_ID,
     }
     return template.replace("{product_id}", PRODUCT_ID).replace("{id}", kind.get(template.split("/")[2], ""))
 

@@ -15,12 +15,14 @@ from tests.unit.gateway.shop import (
     PAYMENT_ID,
     PRODUCT_ID,
     WAREHOUSE_ID,
+    WEBHOOK_ID,
     Shop,
 )
 
 NEW_WAREHOUSE = {"code": "JKT", "name": "Jakarta", "latitude": -6, "longitude": 106.8}
 REFUND = {"amount": {"amount": 100, "currency": "IDR"}, "reason": "broken"}
 KEY = {"idempotency-key": "k-1"}
+SIGNED = {"x-signature": "good"}
 
 Good = tuple[str, str, str, Any, dict[str, str], int]
 GOOD: list[Good] = [
@@ -49,7 +51,14 @@ GOOD: list[Good] = [
     ("staff", "GET", f"/api/payments/{PAYMENT_ID}", None, {}, 200),
     ("owner", "GET", f"/api/payments/{PAYMENT_ID}", None, {}, 200),
     ("staff", "POST", f"/api/payments/{PAYMENT_ID}/refunds", REFUND, KEY, 201),
+    ("staff", "GET", "/api/ledger", None, {}, 200),
+    ("owner", "POST", f"/api/sandbox/payments/{PAYMENT_ID}/settle", None, {}, 200),
+    ("staff", "POST", f"/api/sandbox/payments/{PAYMENT_ID}/fail", None, {}, 200),
     ("staff", "GET", "/api/sandbox/charges", None, {}, 200),
+    ("staff", "GET", "/api/webhooks?status=failed&limit=5", None, {}, 200),
+    ("staff", "POST", f"/api/webhooks/{WEBHOOK_ID}/run", None, {}, 200),
+    ("guest", "POST", "/api/webhooks/xendit", {"id": "evt_1"}, SIGNED, 200),
+    ("guest", "POST", "/api/webhooks/mpesa/a-secret-path", {"Body": {}}, SIGNED, 200),
 ]
 TOKENS = {"guest": None, "owner": ORDER_TOKEN, "staff": "a-staff-token"}
 
@@ -63,7 +72,8 @@ def test_good_request_is_answered(good: Good) -> None:
 
 def test_every_route_has_a_good_request() -> None:
     asked = {(method, target.partition("?")[0]) for _, method, target, *_ in GOOD}
-    ids = dict.fromkeys((PRODUCT_ID, CATEGORY_ID, ORDER_ID, PAYMENT_ID, WAREHOUSE_ID), "{id}")
+    ids = dict.fromkeys((PRODUCT_ID, CATEGORY_ID, ORDER_ID, PAYMENT_ID, WAREHOUSE_ID, WEBHOOK_ID), "{id}")
+    ids |= {"xendit": "{provider}", "mpesa": "{provider}", "a-secret-path": "{secret}"}
     templates = {("PUT", "/api/warehouses/{id}/stock/{product_id}")}
     for method, path in asked:
         templates.add((method, "/".join(ids.get(part, part) for part in path.split("/"))))

@@ -33,6 +33,12 @@ def test_health_tells_of_every_service() -> None:
         assert (service["status"], service["database"]) == ("ok", "ok")
 
 
+def test_health_names_the_providers_of_payments() -> None:
+    health = Health(status="ok", database="ok", providers=["sandbox", "xendit"])
+    report = told(Client(Shop(health=health)).ask("GET", "/health"))
+    assert report["services"]["payment"]["providers"] == ["sandbox", "xendit"]
+
+
 def test_health_without_a_service_is_degraded_and_names_it() -> None:
     response = Client(Shop(failures={"Payments.health": Unavailable("down")})).ask("GET", "/health")
     report = told(response)
@@ -104,10 +110,10 @@ def test_description_declares_what_the_router_demands(route: Any) -> None:
     assert {("path", name) for name in re.findall(r"{(\w+)}", route.path)} <= parameters
     assert (("header", "Idempotency-Key") in parameters) == route.needs_idempotency_key
     assert (("header", "If-Match") in parameters) == route.needs_if_match
-    assert ("requestBody" in operation) == (route.method in ("POST", "PUT", "PATCH"))
+    assert ("requestBody" in operation) == (route.takes != "query")
     statuses = set(operation["responses"])
     assert str(route.status) in statuses
-    assert ("401" in statuses) == bool(operation["security"])
+    assert ("401" in statuses) == (bool(operation["security"]) or 401 in route.refuses)
     assert ({"412", "428"} <= statuses) == route.needs_if_match
     for status, answer in operation["responses"].items():
         if int(status) >= 400:

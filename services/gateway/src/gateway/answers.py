@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from shared_kernel.contracts.inventory import StockLevel, Warehouse
 from shared_kernel.contracts.order import OrderStatus
+from shared_kernel.contracts.payment import WebhookStatus
 from shared_kernel.contracts.product import Category, Market, Product
 from shared_kernel.money import Money
 
@@ -87,12 +88,46 @@ class SandboxChargeList(BaseModel):
     items: list[SandboxCharge]
 
 
+class LedgerAccount(BaseModel):
+    """What an account holds in one currency: with a provider, above zero; received for orders or due, below."""
+
+    account: str
+    balance: Money
+
+
+class Ledger(BaseModel):
+    """The double-entry ledger of payments; `balanced` says that the entries of every transfer add up to nothing."""
+
+    balanced: bool
+    items: list[LedgerAccount]
+
+
+class WebhookSummary(BaseModel):
+    """A webhook that was verified and kept; `failure` is the code of the latest attempt."""
+
+    id: str
+    provider: str
+    event_id: str
+    status: WebhookStatus
+    attempts: int
+    failure: str | None = None
+    received_at: str
+
+
+class WebhookPage(BaseModel):
+    """A page of webhooks, newest first; `next_cursor` is null on the last one."""
+
+    items: list[WebhookSummary]
+    next_cursor: str | None
+
+
 class ServiceHealth(BaseModel):
     """How one service is; the parts that it does not have, or could not tell of, are absent."""
 
     status: str
     database: str | None = None
     secrets: str | None = None
+    providers: list[str] | None = None
     response_time_ms: int
 
 

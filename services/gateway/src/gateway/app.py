@@ -8,7 +8,7 @@ from typing import Any
 from gateway.cors import preflight_headers, response_headers
 from gateway.http import Request, Response
 from gateway.identity import Caller, caller
-from gateway.input import from_body, from_query, query_fields
+from gateway.input import delivery, from_body, from_query, query_fields
 from gateway.preconditions import expected_version, idempotency_key, is_unchanged
 from gateway.problems import problem
 from gateway.routing import Access, Asked, Input, Route, Router, Settings
@@ -68,17 +68,18 @@ class Gateway:
         self, request: Request, settings: Settings, traceparent: str, timings: list[tuple[str, int]]
     ) -> Response:
         error: DomainError
+        path = self._router.without_secret(request.path)
         try:
             return await self._routed(request, settings, traceparent, timings)
         except Fault as fault:
             error = fault
-            _log.error("%s: %s", fault.code, fault.message, extra=_fields(request, traceparent))
+            _log.error("%s: %s", fault.code, fault.message, extra=_fields(request.method, path, traceparent))
         except DomainError as refusal:
             error = refusal
         except Exception:
             error = Fault("a route raised an exception")
-            _log.exception("a route raised an exception", extra=_fields(request, traceparent))
-        return problem(error, path=request.path, traceparent=traceparent)
+            _log.exception("a route raised an exception", extra=_fields(request.method, path, traceparent))
+        return problem(error, path=path, traceparent=traceparent)
 
     async def _routed(
         self, request: Request, settings: Settings, traceparent: str, timings: list[tuple[str, int]]
@@ -112,8 +113,8 @@ async def _discard(request: Request) -> None:
         _log.info("a client went away while it was sending")
 
 
-def _fields(request: Request, traceparent: str) -> dict[str, object]:
-    told = {"method": request.method, "path": request.path, "trace_id": trace_id(traceparent)}
+def _fields(method: str, path: str, traceparent: str) -> dict[str, object]:
+    told = {"method": method, "path": path, "trace_id": trace_id(traceparent)}
     return {"fields": told}
 
 
@@ -125,7 +126,10 @@ def _admit(route: Route[Any], who: Caller) -> None:
 
 
 async def _input(route: Route[Input], fields: dict[str, str], request: Request) -> Input:
-    if not route.has_body:
+    if route.takes == "query":
         return from_query(route.input, fields)
+    if route.takes == "text":
+        # Another system was given our address, and may add fields of its own: they are not looked at.
+        return route.input.model_validate((await delivery(request)).model_dump())
     from_query(Nothing, fields)
     return await from_body(route.input, request)

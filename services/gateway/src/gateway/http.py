@@ -23,13 +23,17 @@ class Body(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """One request; `header` is asked with a lower-case name, `path` and `query` are still percent-encoded."""
+    """One request; `header` is asked with a lower-case name, `path` and `query` are still percent-encoded.
+
+    `headers` gives all of them by lower-case name; it costs more than to ask for one.
+    """
 
     method: str
     path: str
     query: str
     header: Callable[[str], str | None]
     body: Body
+    headers: Callable[[], Mapping[str, str]] = dict
 
 
 @dataclass(frozen=True)

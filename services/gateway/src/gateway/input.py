@@ -21,6 +21,7 @@ from shared_kernel.rpc import field_errors
 Model = TypeVar("Model", bound=BaseModel)
 
 LARGEST_BODY_BYTES = 1_000_000
+_CREDENTIALS = frozenset({"authorization", "cookie"})
 _MOST_QUERY_FIELDS = 50
 _MOST_ERRORS = 50
 _LONGEST_NAME = 200
@@ -49,18 +50,46 @@ def from_query(model: type[Model], fields: dict[str, str]) -> Model:
     return value
 
 
+class Delivery(BaseModel):
+    """A message of another system as it came: its text is for whoever can verify it."""
+
+    text: str
+    headers: dict[str, str]
+    address: str
+
+
+async def delivery(request: Request) -> Delivery:
+    """The request's text, unparsed, with its headers but for the caller's credentials.
+
+    ContentTooLarge, or Malformed when it is not text in UTF-8 that can be kept.
+    """
+    body = await _read(request)
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as failure:
+        raise Malformed("the body is not UTF-8", code="malformed_text") from failure
+    if "\0" in text:
+        raise Malformed("the body must not hold U+0000", code="malformed_text")
+    headers = {name: value for name, value in request.headers().items() if name not in _CREDENTIALS}
+    return Delivery(text=text, headers=headers, address=request.header("cf-connecting-ip") or "")
+
+
 async def from_body(model: type[Model], request: Request) -> Model:
     """The body as the model; UnsupportedMediaType, ContentTooLarge, Malformed or Invalid when it is not."""
     content_type = request.header("content-type") or ""
     if content_type.partition(";")[0].strip().lower() != JSON or request.header("content-encoding"):
         raise UnsupportedMediaType(f"the body must be {JSON}, not encoded further")
+    return _parsed(model, await _read(request))
+
+
+async def _read(request: Request) -> bytes:
     try:
         body = await request.body.read(LARGEST_BODY_BYTES)
     except ConnectionError as failure:
         raise Malformed("the body broke off", code="incomplete_body") from failure
     if body is None:
         raise ContentTooLarge(f"the body may have at most {LARGEST_BODY_BYTES} bytes")
-    return _parsed(model, body)
+    return body
 
 
 def _parsed(model: type[Model], body: bytes) -> Model:

@@ -12,12 +12,13 @@ from pydantic.json_schema import models_json_schema
 
 from gateway.preconditions import IDEMPOTENCY_KEY_PATTERN
 from gateway.problems import PROBLEM_JSON, Problem
-from gateway.routing import Access, Route
+from gateway.routing import Access, Route, is_for_id
 from shared_kernel.ids import Id
 
 Schema = dict[str, Any]
 Schemas = Mapping[type[BaseModel], Schema]
 
+_TEXT: Schema = {"type": "string"}
 _REFERENCE = "#/components/schemas/{model}"
 
 _MEANINGS = {
@@ -97,7 +98,7 @@ def document(routes: Sequence[Route[Any]], version: str) -> Schema:
 def _schemas(routes: Sequence[Route[Any]]) -> tuple[Schemas, Schema]:
     models: set[type[BaseModel]] = {Problem}
     for route in routes:
-        models |= {route.input} | ({route.output} if route.output else set())
+        models |= (set() if route.takes == "text" else {route.input}) | ({route.output} if route.output else set())
     # One schema for each model: what is sent may leave out what has a default, and so may what is answered.
     references, definitions = models_json_schema(
         [(model, "validation") for model in sorted(models, key=lambda model: model.__name__)],
@@ -116,9 +117,11 @@ def _operation(route: Route[Any], schemas: Schemas, definitions: Schema) -> Sche
         "parameters": [*_path_parameters(route), *_header_parameters(route)],
         "responses": _responses(route, schemas),
     }
-    if route.has_body:
+    if route.takes == "json":
         content = {"application/json": {"schema": schemas[route.input]}}
         operation["requestBody"] = {"required": True, "content": content}
+    elif route.takes == "text":
+        operation["requestBody"] = {"required": True, "content": {"*/*": {"schema": {"type": "string"}}}}
     else:
         operation["parameters"] += _query_parameters(definitions[_name(schemas[route.input])])
     return operation
@@ -130,8 +133,8 @@ def _tag(path: str) -> str:
 
 
 def _path_parameters(route: Route[Any]) -> list[Schema]:
-    schema = TypeAdapter(Id).json_schema()
-    return [{"name": name, "in": "path", "required": True, "schema": schema} for name in route.parameters]
+    schemas = {name: TypeAdapter(Id).json_schema() if is_for_id(name) else _TEXT for name in route.parameters}
+    return [{"name": name, "in": "path", "required": True, "schema": schema} for name, schema in schemas.items()]
 
 
 def _name(reference: Schema) -> str:
@@ -192,8 +195,10 @@ def _error_statuses(route: Route[Any]) -> Iterable[int]:
         statuses.add(401)
     if route.parameters:
         statuses.add(404)
-    if route.has_body:
-        statuses |= {413, 415}
+    if route.takes != "query":
+        statuses.add(413)
+    if route.takes == "json":
+        statuses.add(415)
     if route.needs_if_match:
         statuses |= {412, 428}
     return sorted(statuses)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import unquote
 
 from pydantic import BaseModel
@@ -43,7 +43,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Asked(Generic[Input]):
-    """A request that is as its route declares: `input` is its query, or its body where the method has one.
+    """A request that is as its route declares: `input` is its query or its body, as the route takes.
 
     `idempotency_key` and `expected_version` are given where the route declares them.
     """
@@ -65,8 +65,10 @@ class Asked(Generic[Input]):
 class Route(Generic[Input]):
     """One thing that the API can do, for the router and for the description of the API.
 
-    `input` reads the query of GET and DELETE, and the body of the other methods. `refuses` are the statuses
-    of the errors that the rest of the declaration does not imply.
+    `input` reads what the route takes: unless it says otherwise, the query of GET and DELETE, and the JSON body of
+    the other methods. `text` is a body that is passed on unread, as `gateway.input.Delivery`. `refuses` are the
+    statuses of the errors that the rest of the declaration does not imply. A path parameter named `secret` is
+    never logged.
     """
 
     method: str
@@ -82,11 +84,12 @@ class Route(Generic[Input]):
     needs_idempotency_key: bool = False
     needs_if_match: bool = False
     has_etag: bool = False
+    takes_instead: Literal["query", "text"] | None = None
 
     @property
-    def has_body(self) -> bool:
-        """Whether the input is the body."""
-        return self.method in ("POST", "PUT", "PATCH")
+    def takes(self) -> Literal["query", "json", "text"]:
+        """Where the input is, and in which form."""
+        return self.takes_instead or ("json" if self.method in ("POST", "PUT", "PATCH") else "query")
 
     @property
     def parameters(self) -> list[str]:
@@ -120,6 +123,14 @@ class Router:
         """The methods that a path knows, as `Allow` lists them; NotFound."""
         return _allowed(self._at(path)[0])
 
+    def without_secret(self, path: str) -> str:
+        """The path as it may be logged."""
+        for pattern, _ in self._patterns:
+            match = pattern.fullmatch(path)
+            if match is not None and "secret" in match.groupdict():
+                return f"{path[: match.start('secret')]}***{path[match.end('secret') :]}"
+        return path
+
     def _at(self, path: str) -> tuple[dict[str, Route[Any]], dict[str, str]]:
         for pattern, methods in self._patterns:
             match = pattern.fullmatch(path)
@@ -130,8 +141,13 @@ class Router:
         raise NotFound("there is nothing at this path")
 
 
+def is_for_id(name: str) -> bool:
+    """Whether a path's parameter of this name holds an id."""
+    return name == "id" or name.endswith("_id")
+
+
 def _fits(name: str, value: str) -> bool:
-    return not (name == "id" or name.endswith("_id")) or is_id(value.partition("_")[0], value)
+    return not is_for_id(name) or is_id(value.partition("_")[0], value)
 
 
 def _allowed(methods: Iterable[str]) -> str:

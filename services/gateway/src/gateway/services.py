@@ -17,6 +17,7 @@ BINDINGS: dict[type[object], str] = {
     inventory.Admin: "INVENTORY_ADMIN",
     payment.Payments: "PAYMENT",
     payment.Admin: "PAYMENT_ADMIN",
+    payment.Webhooks: "PAYMENT_WEBHOOKS",
     order.Orders: "ORDER",
     order.Admin: "ORDER_ADMIN",
 }

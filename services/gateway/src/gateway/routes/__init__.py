@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from gateway.routes import catalogue, description, orders, payments, stock, system
+from gateway.routes import catalogue, description, orders, payments, stock, system, webhooks
 from gateway.routing import Route
 
 ROUTES: tuple[Route[Any], ...] = description.with_description(
-    (*catalogue.ROUTES, *stock.ROUTES, *orders.ROUTES, *payments.ROUTES, *system.ROUTES)
+    (*catalogue.ROUTES, *stock.ROUTES, *orders.ROUTES, *payments.ROUTES, *webhooks.ROUTES, *system.ROUTES)
 )

@@ -1,16 +1,24 @@
-"""The routes of payments: reading one, giving money back, and the book of the sandbox provider."""
+"""The routes of payments: reading one, giving money back, the ledger, and the sandbox provider."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from gateway.answers import SandboxChargeList
+from gateway.answers import Ledger, SandboxChargeList
 from gateway.http import Response, json_of, json_text
 from gateway.identity import GATEWAY
 from gateway.routing import Access, Asked, Route
 from shared_kernel.contracts.model import Nothing
 from shared_kernel.contracts.order import GetOrder, Orders
-from shared_kernel.contracts.payment import Admin, GetPayment, Payment, Payments, Refund, RefundPayment
+from shared_kernel.contracts.payment import (
+    Admin,
+    GetPayment,
+    Payment,
+    Payments,
+    Refund,
+    RefundPayment,
+    SettleSandboxPayment,
+)
 from shared_kernel.errors import NotFound
 from shared_kernel.money import Money
 
@@ -26,16 +34,20 @@ class RefundRequest(BaseModel):
 
 async def get_payment(asked: Asked[Nothing]) -> Response:
     """One payment, for staff and for whoever may see its order."""
+    return json_of(await _visible_payment(asked))
+
+
+async def _visible_payment(asked: Asked[Nothing]) -> Payment:
     which = GetPayment(id=asked.path["id"])
     if asked.principal.kind == "staff":
-        return json_of(await asked.ask(Payments).get_payment(which))
+        return await asked.ask(Payments).get_payment(which)
     try:
         payment = await asked.services.ask(Payments, GATEWAY).get_payment(which)
         await asked.ask(Orders).get_order(GetOrder(id=payment.order_id))
     except NotFound:
         # One answer for both, so that nobody learns from it which payments there are.
         raise NotFound("there is no such payment", code="payment_not_found") from None
-    return json_of(payment)
+    return payment
 
 
 async def refund(asked: Asked[RefundRequest]) -> Response:
@@ -49,6 +61,27 @@ async def refund(asked: Asked[RefundRequest]) -> Response:
     refund = await asked.ask(Admin).refund(request)
     headers = {"idempotent-replayed": "true"} if refund.replayed else {}
     return json_text(refund.model_dump_json(exclude={"replayed"}, exclude_none=True), 201, headers)
+
+
+async def get_ledger(asked: Asked[Nothing]) -> Response:
+    """The balance of every account of the payments' ledger."""
+    return json_text(await asked.ask(Admin).get_ledger(asked.input))
+
+
+async def settle_sandbox_payment(asked: Asked[Nothing]) -> Response:
+    """The customer of a waiting payment pays it at the sandbox provider, which tells us by a signed webhook."""
+    return await _at_sandbox(asked, "paid")
+
+
+async def fail_sandbox_payment(asked: Asked[Nothing]) -> Response:
+    """The customer of a waiting payment fails to pay it at the sandbox provider, which tells us as well."""
+    return await _at_sandbox(asked, "failed")
+
+
+async def _at_sandbox(asked: Asked[Nothing], outcome: Literal["paid", "failed"]) -> Response:
+    payment = await _visible_payment(asked)
+    settle = SettleSandboxPayment(payment_id=payment.id, outcome=outcome)
+    return json_of(await asked.services.ask(Payments, GATEWAY).settle_sandbox_payment(settle))
 
 
 async def list_sandbox_charges(asked: Asked[Nothing]) -> Response:
@@ -69,6 +102,31 @@ ROUTES = (
         status=201,
         refuses=(409,),
         needs_idempotency_key=True,
+    ),
+    Route(
+        "GET", "/api/ledger", Access.STAFF, get_ledger, Nothing, "The balances of the payments' ledger", output=Ledger
+    ),
+    Route(
+        "POST",
+        "/api/sandbox/payments/{id}/settle",
+        Access.OWNER,
+        settle_sandbox_payment,
+        Nothing,
+        "Pay at the sandbox provider",
+        output=Payment,
+        refuses=(409,),
+        takes_instead="query",
+    ),
+    Route(
+        "POST",
+        "/api/sandbox/payments/{id}/fail",
+        Access.OWNER,
+        fail_sandbox_payment,
+        Nothing,
+        "Fail to pay at the sandbox provider",
+        output=Payment,
+        refuses=(409,),
+        takes_instead="query",
     ),
     Route(
         "GET",

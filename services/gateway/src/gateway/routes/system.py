@@ -55,6 +55,7 @@ async def _health(services: Services, contract: type[_Watched]) -> ServiceHealth
         status=told.status,
         database=told.database,
         secrets=told.secrets,
+        providers=told.providers,
         response_time_ms=to_milliseconds(services.clock()) - started_ms,
     )
 
