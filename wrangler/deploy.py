@@ -69,8 +69,9 @@ def plan(topology: Topology, checkout: Checkout, options: Options) -> list[Comma
             ]
     tool = (str(checkout.python.with_name("pywrangler")),) if options.pywrangler else wrangler
     for worker in workers:
-        secrets = options.secrets if worker.secrets else None
-        given = ("--secrets-file", str(secrets / f"{worker.name}.env")) if secrets else ()
+        file = options.secrets / f"{worker.name}.env" if options.secrets else None
+        is_given = file is not None and (bool(worker.secrets) or (bool(worker.optional_secrets) and file.is_file()))
+        given = ("--secrets-file", str(file)) if is_given else ()
         folder = checkout.root / "services" / worker.name
         commands.append(Command((*tool, "deploy", "--env", environment, *given), folder))
     return commands

@@ -27,6 +27,7 @@ from wrangler.checkout import CHECKOUT, Checkout, ToolMissing
 from wrangler.guarded import RunFailed, guarded
 from wrangler.local_crons import keep_firing
 from wrangler.local_databases import migrate
+from wrangler.local_providers import can_be_simulated, settings_of_payment, simulated
 from wrangler.local_workers import link_new_sources, parse_overrides, write_workers
 from wrangler.readiness import wait_until_ready, what_went_wrong
 from wrangler.state import LOG, RUNTIME, State, StateRefused, held, write_private
@@ -50,7 +51,29 @@ class Options:
     fresh: bool
     sample: bool
     reload: bool
+    providers: bool
     settings: list[str]
+
+
+@dataclass(frozen=True)
+class _Ports:
+    """Where the parts of a run listen; without the payment providers' simulators `providers` is None."""
+
+    api: int
+    direct: int
+    providers: int | None
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.api}"
+
+    @property
+    def direct_url(self) -> str:
+        return f"http://{HOST}:{self.direct}"
+
+    @property
+    def providers_url(self) -> str | None:
+        return None if self.providers is None else f"http://{HOST}:{self.providers}"
 
 
 def parse_options(arguments: list[str]) -> Options:
@@ -64,13 +87,22 @@ def parse_options(arguments: list[str]) -> Options:
     parser.add_argument("--no-sample", action="store_true", help="leave an empty database empty")
     parser.add_argument("--no-reload", action="store_true", help="go on with the code as it is now when it is edited")
     parser.add_argument(
+        "--no-providers", action="store_true", help="do without the simulated payment providers, the sandbox stays"
+    )
+    parser.add_argument(
         "--set", action="append", default=[], metavar="WORKER.VARIABLE=VALUE", help="change a variable of a Worker"
     )
     chosen = parser.parse_args(arguments)
     if not 0 <= chosen.port <= 65535:
         parser.error("--port takes a number from 0 to 65535")
     return Options(
-        chosen.port, chosen.state.absolute(), chosen.fresh, not chosen.no_sample, not chosen.no_reload, chosen.set
+        port=chosen.port,
+        state=chosen.state.absolute(),
+        fresh=chosen.fresh,
+        sample=not chosen.no_sample,
+        reload=not chosen.no_reload,
+        providers=not chosen.no_providers,
+        settings=chosen.set,
     )
 
 
@@ -79,17 +111,23 @@ def run(options: Options, topology: Topology = PASAR, checkout: Checkout = CHECK
 
     Raises StateRefused, TopologyError, ToolMissing or RunFailed with one clear sentence when it cannot run.
     """
-    overrides = parse_overrides(topology, options.settings)
+    chosen = parse_overrides(topology, options.settings)
     ready = threading.Event()
     try:
         with _signals_interrupt(), held(options.state) as state:
-            port = free_port(options.port)
+            ports = _free_ports(options, checkout)
             if options.fresh:
                 state.empty()
+            of_payment = settings_of_payment(ports.url, ports.providers_url)
+            overrides = {**chosen, "payment": {**of_payment, **chosen.get("payment", {})}}
             say("preparing the Workers and their databases")
-            configurations = write_workers(topology, checkout, state, overrides, link=options.reload)
+            has_providers = ports.providers is not None
+            configurations = write_workers(
+                topology, checkout, state, overrides, link=options.reload, optional_secrets=has_providers
+            )
             migrate(topology, checkout, state)
-            _serve(options, topology, checkout, state, configurations, port, ready)
+            with _providers(topology, checkout, state, ports):
+                _serve(options, topology, checkout, state, configurations, ports, ready)
     except KeyboardInterrupt:
         say("stopped")
         return 0 if ready.is_set() else INTERRUPTED
@@ -102,32 +140,44 @@ def _serve(
     checkout: Checkout,
     state: State,
     configurations: list[Path],
-    port: int,
+    ports: _Ports,
     ready: threading.Event,
 ) -> None:
-    direct_port = free_port(0)
-    environment = {**checkout.wrangler_environment(state.folder), "PASAR_DIRECT_PORT": str(direct_port)}
+    environment = {**checkout.wrangler_environment(state.folder), "PASAR_DIRECT_PORT": str(ports.direct)}
     log = state.folder / LOG
     if log.exists():
         log.replace(log.with_suffix(".before.log"))
-    url, direct_url = f"http://{HOST}:{port}", f"http://{HOST}:{direct_port}"
     say(f"starting {len(configurations)} Workers")
-    with guarded(_dev_command(checkout, state, configurations, port), environment, log, state) as process:
-        wait_until_ready(url, process, log)
+    with guarded(_dev_command(checkout, state, configurations, ports.api), environment, log, state) as process:
+        wait_until_ready(ports.url, process, log)
         staff_token = state.secrets(topology)["gateway"]["STAFF_TOKEN"]
         if options.sample:
-            _load_sample(url, staff_token)
-        write_private(state.folder / RUNTIME, json.dumps({"direct_url": direct_url}))
-        state.announce(url, staff_token)
+            _load_sample(ports.url, staff_token)
+        write_private(state.folder / RUNTIME, json.dumps({"direct_url": ports.direct_url}))
+        state.announce(ports.url, staff_token, ports.providers_url)
         ready.set()
-        _welcome(url, state)
-        with _crons(topology, direct_url):
+        _welcome(ports, state)
+        with _crons(topology, ports.direct_url):
             while process.poll() is None:
                 if options.reload:
                     link_new_sources(topology, checkout, state)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(_LOOK_SECONDS)
     raise RunFailed(f"the Workers ended by themselves:\n{what_went_wrong(log)}")
+
+
+def _free_ports(options: Options, checkout: Checkout) -> _Ports:
+    has_providers = options.providers and can_be_simulated(checkout)
+    return _Ports(free_port(options.port), free_port(0), free_port(0) if has_providers else None)
+
+
+def _providers(
+    topology: Topology, checkout: Checkout, state: State, ports: _Ports
+) -> contextlib.AbstractContextManager[None]:
+    if ports.providers is None:
+        return contextlib.nullcontext()
+    say("starting the simulated payment providers")
+    return simulated(topology, checkout, state, ports.providers, notify=ports.url)
 
 
 def _dev_command(checkout: Checkout, state: State, configurations: list[Path], port: int) -> list[str]:
@@ -150,11 +200,13 @@ def _load_sample(url: str, staff_token: str) -> None:
         say(f"loaded {loaded.products} products, {loaded.warehouses} warehouses, {loaded.stock_levels} stock levels")
 
 
-def _welcome(url: str, state: State) -> None:
+def _welcome(ports: _Ports, state: State) -> None:
+    providers = f"  providers      {ports.providers_url} (docs/payments.md)\n" if ports.providers_url else ""
     print(
-        f"\nPasar is ready at {url}\n"
-        f"  documentation  {url}/docs\n"
-        f"  try            curl '{url}/api/products?limit=3'\n"
+        f"\nPasar is ready at {ports.url}\n"
+        f"  documentation  {ports.url}/docs\n"
+        f"  try            curl '{ports.url}/api/products?limit=3'\n"
+        f"{providers}"
         f"  staff token    in {state.folder}/connection.json\n"
         f"  log            {state.folder}/{LOG}\n"
         "Ctrl-C ends it.",

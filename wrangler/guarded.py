@@ -24,13 +24,14 @@ class RunFailed(Exception):
 
 @contextlib.contextmanager
 def guarded(
-    command: list[str], environment: Mapping[str, str], log: Path, state: State
+    command: list[str], environment: Mapping[str, str], log: Path, state: State, group: str = PROCESS_GROUP
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The guard of a running program, which has ended with all it started when the block is left.
 
-    Its output goes to `log`. The guard keeps the state's lock, so no other run begins before everything is gone.
+    Its output goes to `log`, the number of its process group to the file `group` of the state. The guard keeps the
+    state's lock, so no other run begins before everything is gone.
     """
-    group_file = state.folder / PROCESS_GROUP
+    group_file = state.folder / group
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-I", str(_GUARD), str(group_file), str(_GRACE_SECONDS), *command],

@@ -37,12 +37,12 @@ def parse_overrides(topology: Topology, settings: list[str]) -> dict[str, dict[s
 
 
 def write_workers(
-    topology: Topology, checkout: Checkout, state: State, overrides: Overrides, *, link: bool
+    topology: Topology, checkout: Checkout, state: State, overrides: Overrides, *, link: bool, optional_secrets: bool
 ) -> list[Path]:
     """Write the folder of every Worker and give their configurations, the public Worker's first: it gets the port.
 
-    With `link` an edit of a source is seen by the running system, otherwise it goes on with a copy. Raises
-    FileNotFoundError when a service has no sources.
+    The Workers get their optional secrets only when they are to have them. With `link` an edit of a source is seen by
+    the running system, otherwise it goes on with a copy. Raises FileNotFoundError when a service has no sources.
     """
     secrets = state.secrets(topology)
     public_first = sorted(topology.workers, key=lambda worker: not worker.public)
@@ -53,7 +53,11 @@ def write_workers(
             checkout,
             _folder(worker, state),
             overrides.get(worker.name, {}),
-            secrets.get(worker.name, {}),
+            {
+                name: value
+                for name, value in secrets.get(worker.name, {}).items()
+                if optional_secrets or name in worker.secrets
+            },
             link=link,
         )
         for worker in public_first

@@ -18,7 +18,7 @@ import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from wrangler.checkout import CHECKOUT
-from wrangler.state import CONNECTION, PROCESS_GROUP
+from wrangler.state import CONNECTION, PROCESS_GROUP, PROVIDERS_GROUP
 
 ROOT = CHECKOUT.root
 DEFAULT_STATE = CHECKOUT.made / "state"
@@ -39,11 +39,13 @@ class StillRunning(Exception):
 
 
 class Connection(BaseModel):
-    """Where a running system answers, its staff's secret, and the process that runs it."""
+    """Where a running system answers, its staff's secret, the process that runs it, and where the payment providers'
+    simulators answer, if it has them."""
 
     url: str
     staff_token: str = Field(repr=False)
     pid: int
+    providers_url: str | None = None
 
 
 def read_connection(path: Path) -> Connection:
@@ -131,11 +133,12 @@ class LocalSystem:
         return process
 
     def _groups(self, runner: subprocess.Popen[bytes]) -> list[int]:
-        """The guarded programs' group, once there is one, and the runner's own."""
-        try:
-            return [int((self._state / PROCESS_GROUP).read_text()), runner.pid]
-        except (FileNotFoundError, ValueError):
-            return [runner.pid]
+        """The guarded programs' groups, as far as there are any yet, and the runner's own."""
+        groups = []
+        for name in (PROCESS_GROUP, PROVIDERS_GROUP):
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                groups.append(int((self._state / name).read_text()))
+        return [*groups, runner.pid]
 
     def _log_tail(self) -> str:
         if self._log is None:

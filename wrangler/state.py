@@ -23,6 +23,7 @@ SECRETS = "secrets.json"
 CONNECTION = "connection.json"
 RUNTIME = "runtime.json"
 PROCESS_GROUP = "process_group"
+PROVIDERS_GROUP = "providers_process_group"
 LOG = "wrangler.log"
 
 _SECRET_BYTES = 32
@@ -55,29 +56,32 @@ class State:
                 entry.unlink()
 
     def secrets(self, topology: Topology) -> dict[str, dict[str, str]]:
-        """A random value for every secret of every Worker; once made it stays, so that a restart locks nobody out."""
+        """A random value for every secret of every Worker, be it optional or not.
+
+        Once made it stays, so that a restart locks nobody out.
+        """
         path = self.folder / SECRETS
         known: dict[str, dict[str, str]] = json.loads(path.read_text()) if path.exists() else {}
         made = {
             worker.name: {
                 name: known.get(worker.name, {}).get(name) or secrets.token_urlsafe(_SECRET_BYTES)
-                for name in worker.secrets
+                for name in (*worker.secrets, *worker.optional_secrets)
             }
             for worker in topology.workers
-            if worker.secrets
+            if worker.secrets or worker.optional_secrets
         }
         if made != known:
             write_private(path, json.dumps(made, indent=2))
         return made
 
-    def announce(self, url: str, staff_token: str) -> None:
-        """Tell scripts and tests where the system answers, now that it does."""
-        connection = {"url": url, "staff_token": staff_token, "pid": os.getpid()}
+    def announce(self, url: str, staff_token: str, providers_url: str | None) -> None:
+        """Tell scripts and tests where the system answers, now that it does, and the payment providers' simulators."""
+        connection = {"url": url, "staff_token": staff_token, "pid": os.getpid(), "providers_url": providers_url}
         write_private(self.folder / CONNECTION, json.dumps(connection))
 
     def withdraw(self) -> None:
         """Take back what was announced."""
-        for name in (CONNECTION, RUNTIME, PROCESS_GROUP):
+        for name in (CONNECTION, RUNTIME, PROCESS_GROUP, PROVIDERS_GROUP):
             (self.folder / name).unlink(missing_ok=True)
 
 

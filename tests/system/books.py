@@ -57,7 +57,7 @@ def _assert_given_back(shop: Shop, order: PlacedOrder) -> None:
     if order.payment.id is not None:
         payment = shop.payment(order.payment.id)
         assert payment.captured == payment.refunded, payment
-        assert payment.status in ("declined", "cancelled", "refunded")
+        assert payment.status in ("declined", "expired", "cancelled", "refunded")
     types = [event.type for event in shop.events(order.id)]
     assert types[-1] == "OrderRejected"
     assert types.count("OrderRejected") == types.count("RejectionDecided") == 1

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.system.providers import Providers
 from tests.system.shop import Shop
 from tests.system.wedged import assert_never_wedged
 from wrangler import running, sample
@@ -33,6 +34,14 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Con
 def shop(connection: running.Connection) -> Iterator[Shop]:
     """The shop's public API, for its customers and its staff."""
     with Shop(connection.url, connection.staff_token) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def providers(connection: running.Connection) -> Iterator[Providers]:
+    """The simulated payment providers of the same system, for their customers and their own side."""
+    assert connection.providers_url is not None
+    with Providers(connection.providers_url) as opened:
         yield opened
 
 

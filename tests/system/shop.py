@@ -19,7 +19,7 @@ from pydantic import BaseModel, JsonValue, TypeAdapter
 
 from shared_kernel.contracts.inventory import Availability, StockLevel, Warehouse
 from shared_kernel.contracts.order import PlacedOrder
-from shared_kernel.contracts.payment import Payment
+from shared_kernel.contracts.payment import Payment, Refund
 from shared_kernel.contracts.product import Category, Product
 from shared_kernel.money import Money
 
@@ -66,6 +66,26 @@ class Charge(BaseModel):
     def held(self) -> Money:
         """What the shop holds of the customer's money."""
         return self.amount - self.refunded if self.status == "charged" else self.amount.times(0)
+
+
+class Account(BaseModel):
+    """An account of the payments' ledger; for each currency it has one."""
+
+    account: str
+    balance: Money
+
+
+class Ledger(BaseModel):
+    """All accounts, and whether the entries of every transfer add up to nothing."""
+
+    balanced: bool
+    items: list[Account]
+
+    def balance(self, account: str, currency: str) -> int:
+        """What this account holds, in minor units."""
+        return sum(
+            one.balance.amount for one in self.items if (one.account, one.balance.currency) == (account, currency)
+        )
 
 
 class Problem(BaseModel):
@@ -123,6 +143,13 @@ class Shop:
     ) -> httpx.Response:
         """Whatever the shop answers to this, as long as it is not a 5xx (ServerFault)."""
         return self._client.request(method, path, json=body, headers=headers, content=content)
+
+    def ask_anything(self, method: str, path: str, body: object, headers: Mapping[str, str]) -> httpx.Response:
+        """Whatever the shop answers to this, be it that somebody whom it depends on did not answer (503)."""
+        response = httpx.request(method, f"{self.url}{path}", json=body, headers=headers, timeout=_REQUEST_SECONDS)
+        if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            _refuse_fault(response)
+        return response
 
     def make_category(self, name: str, parent_id: str | None = None) -> Category:
         """A new category."""
@@ -191,11 +218,17 @@ class Shop:
 
     def wait_until_ended(self, placed: PlacedOrder, timeout_seconds: float = 60) -> PlacedOrder:
         """The order once it is confirmed or rejected; AssertionError when that takes longer."""
+        return self.wait_until(placed, lambda order: order.status in ENDED, timeout_seconds)
+
+    def wait_until(
+        self, placed: PlacedOrder, is_so: Callable[[PlacedOrder], bool], timeout_seconds: float = 60
+    ) -> PlacedOrder:
+        """The order once this is so; AssertionError when that takes longer."""
         give_up = time.monotonic() + timeout_seconds
         pause = _FIRST_POLL_SECONDS
         while True:
             order = self.order(placed.id)
-            if order.status in ENDED:
+            if is_so(order):
                 return order
             seen = [event.type for event in self.events(placed.id)]
             assert time.monotonic() < give_up, f"{order.id} is {order.status} after {timeout_seconds} s: {seen}"
@@ -205,6 +238,28 @@ class Shop:
     def payment(self, payment_id: str) -> Payment:
         """The payment as staff see it."""
         return Payment.model_validate_json(self._expect(200, "GET", f"/api/payments/{payment_id}"))
+
+    def refund(self, payment_id: str, amount: Money, key: str) -> Refund:
+        """A refund that staff ask for under this key, which must be taken (201)."""
+        response = self.send_refund(payment_id, amount, key)
+        assert response.status_code == 201, response.text
+        return Refund.model_validate_json(response.text)
+
+    def send_refund(self, payment_id: str, amount: Money, key: str) -> httpx.Response:
+        """The answer to a refund that staff ask for under this key."""
+        body = {"amount": amount.model_dump(), "reason": "dented tin"}
+        headers = {**self.as_staff, "idempotency-key": key}
+        return self.ask("POST", f"/api/payments/{payment_id}/refunds", body, headers=headers)
+
+    def ledger(self) -> Ledger:
+        """The payments' ledger, as staff see it."""
+        return Ledger.model_validate_json(self._expect(200, "GET", "/api/ledger"))
+
+    def newest_webhooks(self, status: str = "") -> list[str]:
+        """The ids of the webhooks that were kept last, of any status or of this one."""
+        query = f"&status={status}" if status else ""
+        page = json.loads(self._expect(200, "GET", f"/api/webhooks?limit=20{query}"))
+        return [webhook["id"] for webhook in page["items"]]
 
     def charges(self, order: PlacedOrder) -> list[Charge]:
         """What the sandbox provider has in its book under the order's idempotency key."""

@@ -49,6 +49,10 @@ class SqliteDatabase:
         self._connection.execute("COMMIT")
         return outcomes
 
+    def extend(self, schema: str) -> None:
+        """One more migration, in a transaction of its own."""
+        self._connection.executescript(f"BEGIN; {schema}; COMMIT;")
+
     def close(self) -> None:
         """From now on every use fails, as a database does that cannot be reached."""
         self._connection.close()

@@ -1,5 +1,6 @@
 """A local run from its start to its end, with a program in wrangler's place."""
 
+import json
 import os
 import signal
 import socket
@@ -11,12 +12,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.unit.wrangler.fake_checkout import calls, fake_checkout, lives, wait_until
+from tests.unit.wrangler.fake_checkout import calls, fake_checkout, lives, wait_until, write
 from wrangler.checkout import Checkout
 from wrangler.dev import DEFAULT_PORT, free_port, parse_options
 from wrangler.guarded import RunFailed
 from wrangler.rendering import ROOT
 from wrangler.running import Connection, read_connection
+from wrangler.state import dotenv
 
 RUNNER = """\
 import sys
@@ -29,6 +31,21 @@ try:
     sys.exit(dev.run(dev.parse_options(sys.argv[2:]), checkout=checkout))
 except dev.EXPECTED as error:
     sys.exit(f"pasar: {error}")
+"""
+PROVIDERS = """\
+import json, pathlib, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+
+class Control(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        secrets = json.loads(pathlib.Path(given["--secrets"]).read_text())
+        self.wfile.write(json.dumps({"notify": given["--notify"], "secrets": secrets}).encode())
+
+HTTPServer(("127.0.0.1", int(given["--port"])), Control).serve_forever()
 """
 DEADLINE_SECONDS = 30
 
@@ -79,6 +96,29 @@ def start(checkout: Checkout, tmp_path: Path) -> Iterator[Callable[..., Run]]:
     for run in runs:
         run.process.kill()
         run.process.communicate()
+
+
+def answers(url: str) -> bool:
+    """Whether anything answers there."""
+    try:
+        httpx.get(url)
+    except httpx.HTTPError:
+        return False
+    return True
+
+
+def write_providers(checkout: Checkout) -> None:
+    """Put simulators into the checkout that answer `/control` with the secrets they were given."""
+    write(checkout.root / "tests" / "__init__.py", "")
+    write(checkout.root / "tests" / "providers" / "__init__.py", "")
+    write(checkout.root / "tests" / "providers" / "__main__.py", PROVIDERS)
+
+
+def payment_vars(run: Run) -> dict[str, str]:
+    """The plain variables of the payment Worker in this run."""
+    configuration = json.loads((run.state / "config" / "payment" / "wrangler.jsonc").read_text())
+    variables: dict[str, str] = configuration["vars"]
+    return variables
 
 
 def workers_live(checkout: Checkout) -> bool:
@@ -198,6 +238,49 @@ def test_all_workers_run_in_one_wrangler_with_the_gateway_first(start: Callable[
     ]
 
 
+def test_providers_answer_with_the_secrets_of_the_payment_worker_and_end_with_the_run(
+    start: Callable[..., Run], checkout: Checkout
+) -> None:
+    write_providers(checkout)
+    run = start()
+    connection = run.connection()
+    providers_url = connection.providers_url
+    told = httpx.get(f"{providers_url}/control").json()
+    assert told["notify"] == connection.url
+    assert dotenv(told["secrets"]) == (run.state / "config" / "payment" / ".dev.vars").read_text() != ""
+    variables = payment_vars(run)
+    assert (variables["PUBLIC_URL"], variables["XENDIT_URL"]) == (connection.url, f"{providers_url}/xendit")
+    run.process.kill()
+    run.ended()
+    wait_until(lambda: not answers(f"{providers_url}/control"))
+
+
+def test_without_providers_payment_has_no_secrets_and_nothing_listens(
+    start: Callable[..., Run], checkout: Checkout
+) -> None:
+    write_providers(checkout)
+    run = start("--no-providers", "--set", "payment.PUBLIC_URL=https://shop.example")
+    assert run.connection().providers_url is None
+    assert (run.state / "config" / "payment" / ".dev.vars").read_text() == ""
+    variables = payment_vars(run)
+    assert (variables["PUBLIC_URL"], variables["XENDIT_URL"]) == ("https://shop.example", "")
+
+
+def test_a_checkout_without_tests_runs_without_providers(start: Callable[..., Run]) -> None:
+    assert start().connection().providers_url is None
+
+
+def test_providers_that_do_not_start_end_the_run_with_what_they_said(
+    start: Callable[..., Run], checkout: Checkout
+) -> None:
+    write_providers(checkout)
+    write(checkout.root / "tests" / "providers" / "__main__.py", "raise SystemExit('no books today')")
+    status, said = start().ended()
+    assert status == 1
+    assert "no books today" in said
+    assert "Traceback" not in said
+
+
 def test_a_busy_port_is_refused_in_one_sentence() -> None:
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
@@ -214,6 +297,7 @@ def test_port_zero_is_any_free_port() -> None:
 def test_options_have_the_defaults_that_people_expect() -> None:
     options = parse_options([])
     assert (options.port, options.fresh, options.sample, options.reload) == (DEFAULT_PORT, False, True, True)
+    assert options.providers
     assert options.state == ROOT / ".pasar" / "state"
 
 

@@ -28,10 +28,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-def written(folder: Path, checkout: Checkout, *settings: str, link: bool = True) -> dict[str, dict[str, Any]]:
+def written(
+    folder: Path, checkout: Checkout, *settings: str, link: bool = True, optional_secrets: bool = False
+) -> dict[str, dict[str, Any]]:
     """The configurations of a run by Worker, in the order in which wrangler gets them."""
+    overrides = parse_overrides(PASAR, list(settings))
     with held(folder) as state:
-        paths = write_workers(PASAR, checkout, state, parse_overrides(PASAR, list(settings)), link=link)
+        paths = write_workers(PASAR, checkout, state, overrides, link=link, optional_secrets=optional_secrets)
     return {path.parent.name: json.loads(path.read_text()) for path in paths}
 
 
@@ -64,6 +67,18 @@ def test_secrets_reach_their_worker_alone_and_are_private(folder: Path, checkout
     assert files["gateway"].read_text() == f'STAFF_TOKEN="{secret}"\n'
     assert all(path.read_text() == "" for name, path in files.items() if name != "gateway")
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in files.values())
+
+
+def test_optional_secrets_reach_their_worker_only_when_they_are_wanted(folder: Path, checkout: Checkout) -> None:
+    configured = written(folder, checkout, optional_secrets=True)
+    made = json.loads((folder / "secrets.json").read_text())["payment"]
+    given = folder / "config" / "payment" / ".dev.vars"
+    assert given.read_text() == "".join(f'{name}="{made[name]}"\n' for name in made)
+    assert "XENDIT_SECRET_KEY" in made
+    # wrangler would read no other secret than the required ones where it is told of any.
+    assert "secrets" not in configured["payment"]
+    written(folder, checkout)
+    assert given.read_text() == ""
 
 
 def test_sources_and_shared_packages_stand_below_the_main_module(folder: Path, checkout: Checkout) -> None:
