@@ -6,6 +6,7 @@ call, the faults and the ways of telling are those of `tests/providers/server.py
 
 import json
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -132,7 +133,7 @@ class Entry:
         }
 
 
-class Simulator:
+class Simulator(ABC):
     """A provider: its subclass answers its documented HTTP out of `entries`, keyed by the provider's own reference.
 
     The server holds `lock` around `kind`, `answer`, `settle` and `webhook`, so they need none of their own.
@@ -151,13 +152,13 @@ class Simulator:
         self.faults: dict[Kind, deque[Fault]] = {"create": deque(), "refund": deque()}
         self.outgoing: list[Delivery] = []
 
+    @abstractmethod
     def kind(self, request: Request) -> Kind | None:
         """Whether a fault for the next create or refund is for this call."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answer(self, request: Request, *, decline: bool) -> Answer:
         """Do what is asked, or decline it if it is a create or a refund."""
-        raise NotImplementedError
 
     def error_500(self) -> Answer:
         """The provider's own words for having broken down."""
@@ -170,9 +171,9 @@ class Simulator:
         else:
             entry.status = "declined" if happening == "fail" else "expired"
 
+    @abstractmethod
     def webhook(self, entry: Entry, refund: Refund | None, proof: Proof) -> Delivery:
         """What the provider tells of the charge as it stands, or of this refund of it."""
-        raise NotImplementedError
 
     def tell(self, entry: Entry, refund: Refund | None = None) -> None:
         """Send a webhook of something that the provider did by itself, after the answer to the call at hand."""

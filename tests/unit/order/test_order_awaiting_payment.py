@@ -11,13 +11,13 @@ from order.domain.commands import DecideRejection
 from order_saga import saga
 from shared_kernel.contracts.order import GetOrder, PlacedOrder
 from shared_kernel.contracts.payment import CheckPayment
+from tests.unit.order.durable_steps import DurableSteps
 from tests.unit.order.order_world import (
     HOLD_SECONDS,
     INSTRUCTIONS,
     ORDER_ID,
     Breaking,
     Crash,
-    DurableSteps,
     OrderWorld,
     Shop,
     command,

@@ -8,11 +8,11 @@ from order.application.messages import CarryOut
 from order.domain.commands import DecideRejection
 from order_saga import saga
 from shared_kernel.contracts.order import GetOrder, PlacedOrder
+from tests.unit.order.durable_steps import DurableSteps
 from tests.unit.order.order_world import (
     ORDER_ID,
     Breaking,
     Crash,
-    DurableSteps,
     OrderWorld,
     Shop,
     now_and_then,
