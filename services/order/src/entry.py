@@ -159,7 +159,7 @@ class OrderObject(DurableObject):
             again = RETRY_PAUSE_SECONDS
         if len(history.recorded()) > version:
             # The change has set an alarm of its own, which a longer pause must not put off.
-            again = FIRST_WAKE_SECONDS
+            again = FIRST_WAKE_SECONDS if again is None else min(again, FIRST_WAKE_SECONDS)
         if again is not None:
             storage.wake_at(_now_ms() + again * 1000)
 
