@@ -52,7 +52,7 @@ def environment_configuration(
         "name": worker_name(worker.name, environment),
         "workers_dev": worker.public,
         "preview_urls": False,
-        "observability": {"enabled": True},
+        "observability": {"enabled": True} | _logs(worker),
         "vars": {**variables(topology, worker, environment), **(overrides or {})},
     }
     if worker.secrets:
@@ -70,6 +70,12 @@ def environment_configuration(
             "consumers": [_consumer(consumer, environment) for consumer in worker.consumes],
         }
     return section | _classes(worker, environment)
+
+
+def _logs(worker: Worker) -> dict[str, Json]:
+    """The address of a webhook may hold a secret, so what the platform itself writes of a request is not kept; the
+    gateway's own log leaves the secret out."""
+    return {"logs": {"enabled": True, "invocation_logs": False}} if worker.public else {}
 
 
 def variables(topology: Topology, worker: Worker, environment: Environment) -> dict[str, Json]:

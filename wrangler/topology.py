@@ -55,7 +55,8 @@ def provider_url(provider: str) -> str:
     return f"{provider.upper()}_URL"
 
 
-# Empty: PUBLIC_URL is entered by whoever deploys, XENDIT_EWALLET is DANA, and any address may call back.
+# Empty: PUBLIC_URL is entered by whoever deploys, XENDIT_EWALLET is DANA, and M-Pesa may call back from any address;
+# in production M-Pesa is absent until its addresses are entered.
 _PAYMENT_SETTINGS = (
     "PUBLIC_URL",
     *map(provider_url, PROVIDER_SECRETS),
@@ -107,6 +108,7 @@ PASAR = checked(
                 crons=(EVERY_MINUTE,),
                 settings=(
                     Setting("SANDBOX", local="enabled", staging="enabled", production="disabled"),
+                    Setting("WEBHOOK_BODY_DAYS", local="90", staging="90", production="90"),
                     *(Setting(name, local="", staging="", production="") for name in _PAYMENT_SETTINGS),
                 ),
                 optional_secrets=tuple(name for secrets in PROVIDER_SECRETS.values() for name in secrets),

@@ -19,7 +19,8 @@ IdempotencyKey = Annotated[str, StringConstraints(min_length=1, max_length=255, 
 
 WebhookStatus = Literal["received", "done", "failed"]
 
-RefundStatus = Literal["pending", "succeeded", "due"]
+RefundStatus = Literal["pending", "succeeded", "due", "withdrawn"]
+RefundKind = Literal["refund", "chargeback"]
 
 PaymentStatus = Literal[
     "created",
@@ -130,26 +131,50 @@ class GetPayment(Message):
     id: str
 
 
+RefundReason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+SettlementReference = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
 class RefundPayment(Message):
     """Give back a part or the whole; two refunds with different keys are two refunds."""
 
     payment_id: str
     idempotency_key: IdempotencyKey
     amount: Money
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    reason: RefundReason
+
+
+class ListRefunds(Message):
+    """Refunds of all payments: what is `due` or `pending` oldest first, anything else newest first."""
+
+    status: RefundStatus | None = None
+    limit: Limit = 20
+    cursor: str | None = None
+
+
+class SettleRefund(Message):
+    """A refund that was due was paid by hand; `reference` says where that payment is found."""
+
+    refund_id: str
+    idempotency_key: IdempotencyKey
+    reference: SettlementReference
+    note: RefundReason | None = None
 
 
 class Refund(Message):
     """One refund, and the payment as it stands now: repeated after a later refund, it shows that one too.
 
-    `pending`: the provider has taken it on and will tell; `due`: the provider cannot give this payment back, so
-    somebody has to do it by hand.
+    `pending`: the provider has taken it on and will tell, or a dispute has to end first; `due`: the provider cannot
+    give this payment back, so somebody has to do it by hand, and `paid_by_hand` is then the reference of that payment;
+    `withdrawn`: a dispute was lost, which took the money first. A `chargeback` is what a lost dispute has cost.
     """
 
     id: str
     amount: Money
     reason: str
     status: RefundStatus
+    kind: RefundKind = "refund"
+    paid_by_hand: str | None = None
     payment: Payment
     # Whether an earlier request with the same key began it: the gateway tells it in a header, not in the body.
     replayed: SkipJsonSchema[bool] = False
@@ -219,6 +244,16 @@ class Admin(Protocol):
     async def refund(self, request: RefundPayment) -> Refund:
         """The refund; NotFound; Conflict `not_refundable` or `refund_exceeds_captured`; Invalid
         `currency_mismatch`, `idempotency_key_reused` for the same key with another refund."""
+        ...
+
+    async def list_refunds(self, request: ListRefunds) -> Json:
+        """`{"items": [{"id", "payment_id", "order_id", "provider", "method", "amount", "reason", "kind", "status",
+        "detail"?, "paid_by_hand"?, "created_at"}], "next_cursor"}`; Invalid `invalid_cursor`."""
+        ...
+
+    async def settle_refund(self, request: SettleRefund) -> Refund:
+        """The refund that was due, recorded as paid by hand; NotFound `refund_not_found`; Conflict `refund_not_due`,
+        `refund_already_settled` by another key, `payment_disputed`; Invalid `idempotency_key_reused`."""
         ...
 
     async def get_ledger(self, request: Nothing) -> Json:

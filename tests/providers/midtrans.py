@@ -16,7 +16,18 @@ from typing import ClassVar
 from pydantic import JsonValue
 
 from shared_kernel.clock import Clock, system_clock
-from tests.providers.simulator import Answer, Delivery, Entry, Happening, Kind, Proof, Refund, Request, Simulator
+from tests.providers.simulator import (
+    Answer,
+    Delivery,
+    Dispute,
+    Entry,
+    Happening,
+    Kind,
+    Proof,
+    Refund,
+    Request,
+    Simulator,
+)
 
 SERVER_KEY = "SB-Mid-server-local-simulator"
 KEY_LIFETIME = timedelta(minutes=5)
@@ -81,6 +92,10 @@ class MidtransSimulator(Simulator):
             del body["signature_key"]
         return Delivery("/api/webhooks/midtrans", {"content-type": "application/json"}, json.dumps(body))
 
+    def dispute_webhook(self, entry: Entry, dispute: Dispute, proof: Proof) -> Delivery:
+        """Midtrans tells of a chargeback when it has been made, and of nothing before."""
+        return self.webhook(entry, None, proof)
+
     def _route(self, request: Request, decline: bool) -> Answer:
         if (request.method, request.path) == ("POST", "/v2/charge"):
             return self._charge(request.json(), decline)
@@ -142,7 +157,7 @@ class MidtransSimulator(Simulator):
         refund = next((each for each in entry.refunds if each.key == key), None)
         if refund is None:
             amount_minor = int(str(asked.get("amount", entry.amount_minor // 100))) * 100
-            left_minor = entry.amount_minor - entry.refunded_minor
+            left_minor = entry.left_minor
             if decline:
                 return _refusal("414", "Refund request is rejected due to merchant insufficient funds.")
             if _status(entry) not in {"settlement", "partial_refund"} or not 0 < amount_minor <= left_minor:
@@ -208,6 +223,8 @@ def _actions(entry: Entry, now: datetime) -> dict[str, JsonValue]:
 def _status(entry: Entry) -> str:
     if entry.status == "cancelled":
         return "cancel"
+    if entry.charged_back_minor:
+        return "partial_chargeback" if entry.left_minor else "chargeback"
     if entry.refunded_minor:
         return "refund" if entry.refunded_minor == entry.amount_minor else "partial_refund"
     if entry.status == "captured" and entry.details["payment_type"] == "credit_card":

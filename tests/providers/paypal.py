@@ -22,7 +22,19 @@ from typing import ClassVar
 from pydantic import JsonValue
 
 from shared_kernel.clock import Clock, rfc3339, system_clock
-from tests.providers.simulator import Answer, Delivery, Entry, Happening, Kind, Proof, Refund, Request, Simulator
+from tests.providers.paypal_disputes import dispute_object, event_type, listed
+from tests.providers.simulator import (
+    Answer,
+    Delivery,
+    Dispute,
+    Entry,
+    Happening,
+    Kind,
+    Proof,
+    Refund,
+    Request,
+    Simulator,
+)
 
 TOKEN_LIFE = timedelta(seconds=32400)
 ORDER_KEY_LIFE, REFUND_KEY_LIFE = timedelta(hours=6), timedelta(days=45)
@@ -96,6 +108,8 @@ class PayPalSimulator(Simulator):
                     return self._capture(self._entry(order_id), decline)
                 case ("POST", ["payments", "captures", capture_id, "refund", "", ""]):
                     return self._refund(capture_id, request, decline)
+                case ("GET", ["customer", "disputes", dispute_id, *_]):
+                    return self._disputes(request.query.get("disputed_transaction_id"), dispute_id)
                 case ("GET", ["payments", "refunds", refund_id, "", ""]):
                     return self._read_refund(refund_id)
                 case ("POST", ["notifications", "verify-webhook-signature", "", ""]):
@@ -106,7 +120,13 @@ class PayPalSimulator(Simulator):
             return wrong.answer
 
     def webhook(self, entry: Entry, refund: Refund | None, proof: Proof) -> Delivery:
-        kind, resource_type, resource = self._told(entry, refund)
+        return self._signed(*self._told(entry, refund), proof)
+
+    def dispute_webhook(self, entry: Entry, dispute: Dispute, proof: Proof) -> Delivery:
+        shown = dispute_object(entry, dispute, _money(entry.currency, dispute.amount_minor))
+        return self._signed(event_type(dispute), "dispute", shown, proof)
+
+    def _signed(self, kind: str, resource_type: str, resource: JsonValue, proof: Proof) -> Delivery:
         event: dict[str, JsonValue] = {
             "id": f"WH-{secrets.token_hex(8).upper()}",
             "event_version": "1.0",
@@ -133,7 +153,8 @@ class PayPalSimulator(Simulator):
     def _told(self, entry: Entry, refund: Refund | None) -> tuple[str, str, JsonValue]:
         """The event's type, its resource's type, and the resource."""
         if refund:
-            return "PAYMENT.CAPTURE.REFUNDED", "refund", _refund_object(entry, refund)
+            kind = "PAYMENT.REFUND.FAILED" if refund.status == "failed" else "PAYMENT.CAPTURE.REFUNDED"
+            return kind, "refund", _refund_object(entry, refund)
         if "capture_status" in entry.details:
             capture = _capture_object(entry)
             capture["supplementary_data"] = {"related_ids": {"order_id": entry.provider_reference}}
@@ -235,7 +256,9 @@ class PayPalSimulator(Simulator):
         if known := self._known(request, REFUND_KEY_LIFE):
             return self._read_refund(known)
         body = request.json()
-        left = entry.amount_minor - entry.refunded_minor
+        if entry.dispute and entry.dispute.status == "open":
+            raise _Wrong(422, "TRANSACTION_DISPUTED")
+        left = entry.left_minor
         currency, amount_minor = _amount(body["amount"]) if "amount" in body else (entry.currency, left)
         if currency != entry.currency:
             raise _Wrong(422, "REFUND_CAPTURE_CURRENCY_MISMATCH")
@@ -259,6 +282,20 @@ class PayPalSimulator(Simulator):
                     refund.status = "done" if refund.status == "pending" else refund.status
                     return Answer(200, shown)
         raise _Wrong(404, "RESOURCE_NOT_FOUND")
+
+    def _disputes(self, capture_id: str | None, dispute_id: str) -> Answer:
+        found = [
+            dispute_object(entry, entry.dispute, _money(entry.currency, entry.dispute.amount_minor))
+            for entry in self.entries.values()
+            if entry.dispute
+            and (entry.dispute.provider_reference == dispute_id or entry.details["capture_id"] == capture_id)
+        ]
+        if not dispute_id:
+            shown: list[JsonValue] = [listed(each) for each in found]
+            return Answer(200, {"items": shown})
+        if not found:
+            raise _Wrong(404, "RESOURCE_NOT_FOUND")
+        return Answer(200, found[0])
 
     def _entry(self, order_id: str) -> Entry:
         entry = self.entry(order_id)

@@ -11,8 +11,12 @@ Each provider answers below its own prefix, `/xendit` and so on. `/control/<prov
                 once, twice, never, late (after `delay_seconds`, in the background) or before_answer (before the
                 charge's state changes). Its proof is good, wrong or missing. `anyway` pays what does not wait any more.
                 The answer: {"item", "webhooks": [status that was answered to each, 0 when nobody answered]}.
+    POST dispute   {"reference", "status": "open", "amount_minor": what is left, "webhook", "proof"}: the customer of a
+                charge objects, or his objection ends: inquiry, open, won or lost.
+    POST fail_refund   {"reference", "webhook", "proof"}: the newest refund that was made comes back.
     POST webhook   {"reference", "webhook", "proof", ...}: tell of the charge as it stands once more.
-    GET book    {"items": [{"reference", "amount_minor", "currency", "status", "refunded_minor", "times_charged"}]}
+    GET book    {"items": [{"reference", "amount_minor", "currency", "status", "refunded_minor", "charged_back_minor",
+                "times_charged"}]}
     POST reset  forget all charges and faults.
 
 `GET /control` gives the settings that a Worker needs to speak with all of them.
@@ -20,6 +24,7 @@ Each provider answers below its own prefix, `/xendit` and so on. `/control/<prov
 
 import contextlib
 import json
+import secrets
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -35,7 +40,18 @@ from shared_kernel.clock import Clock, system_clock
 from tests.providers.midtrans import MidtransSimulator
 from tests.providers.mpesa import MpesaSimulator
 from tests.providers.paypal import PayPalSimulator
-from tests.providers.simulator import Answer, Delivery, Fault, Happening, Kind, Proof, Request, Simulator
+from tests.providers.simulator import (
+    Answer,
+    Delivery,
+    Dispute,
+    DisputeStatus,
+    Fault,
+    Happening,
+    Kind,
+    Proof,
+    Request,
+    Simulator,
+)
 from tests.providers.stripe import StripeSimulator
 from tests.providers.xendit import XenditSimulator
 
@@ -66,6 +82,11 @@ class _Telling(BaseModel):
     delay_seconds: float = 0
     proof: Proof = "good"
     anyway: bool = False
+
+
+class _Disputing(_Telling):
+    status: DisputeStatus = "open"
+    amount_minor: int | None = None
 
 
 class _Cut(Exception):
@@ -160,7 +181,11 @@ class Providers:
             with simulator.lock:
                 simulator.faults[asked.kind].extend([Fault(asked.fault, asked.delay_seconds)] * asked.times)
             return Answer(200, {})
+        if verb == "dispute":
+            return self._dispute(simulator, _Disputing.model_validate_json(request.body))
         telling = _Telling.model_validate_json(request.body)
+        if verb == "fail_refund":
+            return self._fail_refund(simulator, telling)
         happenings: dict[str, Happening | None] = {"pay": "pay", "fail": "fail", "expire": "expire", "webhook": None}
         if verb not in happenings:
             return Answer(404, {"message": "no such command"})
@@ -179,17 +204,43 @@ class Providers:
             delivery, after = simulator.webhook(entry, None, telling.proof), entry.moment
             if happening and telling.webhook == "before_answer":
                 entry.moment = before
-        statuses: list[JsonValue] = []
+        statuses = self._told(delivery, telling)
+        if happening and telling.webhook == "before_answer":
+            with simulator.lock:
+                # What somebody else did with the charge meanwhile stays done.
+                if entry.moment == before:
+                    entry.moment = after
+        return Answer(200, {"item": entry.row(), "webhooks": statuses})
+
+    def _dispute(self, simulator: Simulator, asked: _Disputing) -> Answer:
+        with simulator.lock:
+            entry = simulator.entry(asked.reference)
+            if entry is None or not entry.times_charged:
+                return Answer(409, {"message": "nothing was taken that could be disputed"})
+            amount_minor = entry.left_minor if asked.amount_minor is None else asked.amount_minor
+            dispute = entry.dispute = entry.dispute or Dispute(f"dp_{secrets.token_hex(8)}", amount_minor)
+            dispute.status = asked.status
+            delivery = simulator.dispute_webhook(entry, dispute, asked.proof)
+        return Answer(200, {"item": entry.row(), "webhooks": self._told(delivery, asked)})
+
+    def _fail_refund(self, simulator: Simulator, asked: _Telling) -> Answer:
+        with simulator.lock:
+            entry = simulator.entry(asked.reference)
+            made = [refund for refund in entry.refunds if refund.status == "done"] if entry else []
+            if entry is None or not made:
+                return Answer(409, {"message": "no refund was made"})
+            made[-1].status = "failed"
+            delivery = simulator.webhook(entry, made[-1], asked.proof)
+        return Answer(200, {"item": entry.row(), "webhooks": self._told(delivery, asked)})
+
+    def _told(self, delivery: Delivery, telling: _Telling) -> list[JsonValue]:
         if telling.webhook == "late":
             timer = threading.Timer(telling.delay_seconds, self._deliver, args=([delivery],))
             timer.daemon = True
             timer.start()
-        elif telling.webhook != "never":
-            statuses = self._deliver([delivery] * (2 if telling.webhook == "twice" else 1))
-        if happening and telling.webhook == "before_answer":
-            with simulator.lock:
-                entry.moment = after
-        return Answer(200, {"item": entry.row(), "webhooks": statuses})
+        if telling.webhook in ("late", "never"):
+            return []
+        return self._deliver([delivery] * (2 if telling.webhook == "twice" else 1))
 
     def _deliver(self, deliveries: list[Delivery]) -> list[JsonValue]:
         return [self._post(delivery) for delivery in deliveries] if self.notify else []

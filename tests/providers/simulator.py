@@ -21,6 +21,7 @@ from shared_kernel.clock import Clock, system_clock
 Kind = Literal["create", "refund"]
 Happening = Literal["pay", "fail", "expire"]
 Proof = Literal["good", "wrong", "missing"]
+DisputeStatus = Literal["inquiry", "open", "won", "lost"]
 Status = Literal["waiting", "captured", "declined", "expired", "cancelled"]
 
 
@@ -88,6 +89,15 @@ class Refund:
 
 
 @dataclass
+class Dispute:
+    """A customer's objection at his bank, or at the provider; an inquiry only asks, and takes nothing."""
+
+    provider_reference: str
+    amount_minor: int
+    status: DisputeStatus = "open"
+
+
+@dataclass
 class Entry:
     """A charge in the provider's books; `details` are the provider's own, `times_charged` counts captures."""
 
@@ -99,12 +109,23 @@ class Entry:
     expires_at: datetime | None = None
     times_charged: int = 0
     refunds: list[Refund] = field(default_factory=list)
+    dispute: Dispute | None = None
     details: dict[str, JsonValue] = field(default_factory=dict)
 
     @property
     def refunded_minor(self) -> int:
         """What was given back, or is on its way."""
         return sum(refund.amount_minor for refund in self.refunds if refund.status != "failed")
+
+    @property
+    def charged_back_minor(self) -> int:
+        """What a lost dispute has taken."""
+        return self.dispute.amount_minor if self.dispute and self.dispute.status == "lost" else 0
+
+    @property
+    def left_minor(self) -> int:
+        """What can still be given back."""
+        return self.amount_minor - self.refunded_minor - self.charged_back_minor
 
     @property
     def moment(self) -> tuple[Status, int, dict[str, JsonValue]]:
@@ -129,6 +150,7 @@ class Entry:
             "currency": self.currency,
             "status": self.status,
             "refunded_minor": self.refunded_minor,
+            "charged_back_minor": self.charged_back_minor,
             "times_charged": self.times_charged,
         }
 
@@ -174,6 +196,10 @@ class Simulator(ABC):
     @abstractmethod
     def webhook(self, entry: Entry, refund: Refund | None, proof: Proof) -> Delivery:
         """What the provider tells of the charge as it stands, or of this refund of it."""
+
+    def dispute_webhook(self, entry: Entry, dispute: Dispute, proof: Proof) -> Delivery:
+        """What the provider tells of the dispute as it stands; NotImplementedError where it tells nothing of any."""
+        raise NotImplementedError(f"{self.name} tells nothing of disputes")
 
     def tell(self, entry: Entry, refund: Refund | None = None) -> None:
         """Send a webhook of something that the provider did by itself, after the answer to the call at hand."""

@@ -21,7 +21,8 @@ from typing import ClassVar
 from pydantic import JsonValue
 
 from shared_kernel.clock import Clock, system_clock
-from tests.providers.simulator import Answer, Delivery, Entry, Kind, Proof, Refund, Request, Simulator
+from tests.providers.simulator import Answer, Delivery, Dispute, Entry, Kind, Proof, Refund, Request, Simulator
+from tests.providers.stripe_disputes import dispute_list, dispute_object, event_type
 
 KEY_LIFE = timedelta(hours=24)
 SEARCH_LAG = timedelta(minutes=1)
@@ -121,14 +122,23 @@ class StripeSimulator(Simulator):
         return answer
 
     def webhook(self, entry: Entry, refund: Refund | None, proof: Proof) -> Delivery:
-        subject = _refund_object(refund, entry) if refund else self._object(self.intents[entry.provider_reference])
+        if refund is None:
+            subject = self._object(self.intents[entry.provider_reference])
+            return self._signed(f"payment_intent.{_EVENT[entry.status]}", subject, proof)
+        kind = "refund.failed" if refund.status == "failed" else "refund.updated"
+        return self._signed(kind, _refund_object(refund, entry), proof)
+
+    def dispute_webhook(self, entry: Entry, dispute: Dispute, proof: Proof) -> Delivery:
+        return self._signed(event_type(dispute), dispute_object(entry, dispute, _units(entry)), proof)
+
+    def _signed(self, kind: str, subject: dict[str, JsonValue], proof: Proof) -> Delivery:
         event: dict[str, JsonValue] = {
             "id": f"evt_{secrets.token_hex(12)}",
             "object": "event",
             "created": int(self.clock().timestamp()),
             "data": {"object": subject},
             "livemode": False,
-            "type": "refund.updated" if refund else f"payment_intent.{_EVENT[entry.status]}",
+            "type": kind,
         }
         body = json.dumps(event, indent=2)
         secret = self.given["STRIPE_WEBHOOK_SECRET"] if proof == "good" else "whsec_somebody_else"
@@ -150,6 +160,7 @@ class StripeSimulator(Simulator):
                 ("POST", "refunds", False, ""): lambda: self._refund(request.form(), decline),
                 ("GET", "refunds", False, ""): lambda: self._refunds(request.query),
                 ("GET", "refunds", True, ""): lambda: self._read_refund(rest[0]),
+                ("GET", "disputes", False, ""): lambda: self._disputes(request.query),
             }
             route = routes.get((request.method, resource, bool(rest[0]), rest[1]))
             if route is None:
@@ -235,8 +246,9 @@ class StripeSimulator(Simulator):
         entry = self.entries.get(intent.id)
         if entry is None or not entry.times_charged:
             raise _Wrong(400, "This PaymentIntent does not have a successful charge to refund.")
-        left = entry.amount_minor - entry.refunded_minor
-        per_ours = _STRIPE_PER_OURS.get(entry.currency, 1)
+        if entry.dispute and entry.dispute.status in ("open", "lost"):
+            raise _Wrong(400, f"Charge for {intent.id} has been charged back.", "charge_disputed")
+        left, per_ours = entry.left_minor, _units(entry)
         amount = _whole(fields["amount"]) if "amount" in fields else left * per_ours
         if not left:
             raise _Wrong(400, f"Charge for {intent.id} has already been refunded.", "charge_already_refunded")
@@ -269,6 +281,10 @@ class StripeSimulator(Simulator):
                     refund.status = "done" if refund.status == "pending" else refund.status
                     return _refund_object(refund, entry)
         raise _Wrong(404, f"No such refund: '{refund_id}'", "resource_missing", param="id")
+
+    def _disputes(self, query: Mapping[str, str]) -> JsonValue:
+        entry = self.entries.get(self._intent(query.get("payment_intent", "")).id)
+        return dispute_list(entry, _units(entry) if entry else 1)
 
     def _intent(self, intent_id: str) -> _Intent:
         if intent_id not in self.intents:
@@ -312,11 +328,15 @@ def _next_action(intent: _Intent) -> dict[str, JsonValue]:
     return {"type": "redirect_to_url", "redirect_to_url": {"url": link, "return_url": intent.return_url}}
 
 
+def _units(entry: Entry) -> int:
+    return _STRIPE_PER_OURS.get(entry.currency, 1)
+
+
 def _refund_object(refund: Refund, entry: Entry) -> dict[str, JsonValue]:
     return {
         "id": refund.provider_reference,
         "object": "refund",
-        "amount": refund.amount_minor * _STRIPE_PER_OURS.get(entry.currency, 1),
+        "amount": refund.amount_minor * _units(entry),
         "currency": entry.currency.lower(),
         "metadata": refund.details["metadata"],
         "payment_intent": entry.provider_reference,

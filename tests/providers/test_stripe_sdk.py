@@ -144,3 +144,35 @@ def test_webhooks_are_signed_as_the_sdk_wants_them(simulated: Simulated) -> None
     forged = inbox.wait_for(2)[1]
     with pytest.raises(stripe.SignatureVerificationError):
         sdk.construct_event(forged.body, forged.headers["stripe-signature"], "whsec_local")
+
+
+def test_dispute_is_told_listed_and_ended_as_the_sdk_reads_it(simulated: Simulated) -> None:
+    sdk, running, inbox = simulated
+    intent = pay(sdk)
+    for number, (status, shown, event_type) in enumerate(
+        (
+            ("inquiry", "warning_needs_response", "charge.dispute.created"),
+            ("open", "needs_response", "charge.dispute.created"),
+            ("lost", "lost", "charge.dispute.closed"),
+        )
+    ):
+        running.control("stripe", "dispute", reference="pay_1", status=status, amount_minor=400)
+        webhook = inbox.wait_for(number + 2)[-1]
+        event = sdk.construct_event(webhook.body, webhook.headers["stripe-signature"], "whsec_local")
+        assert (event.type, event.data.object["payment_intent"]) == (event_type, intent.id)
+        (dispute,) = sdk.v1.disputes.list({"payment_intent": intent.id}).data
+        assert (dispute.status, dispute.amount, dispute.currency) == (shown, 400, "usd")
+    with pytest.raises(stripe.InvalidRequestError) as refusal:
+        sdk.v1.refunds.create({"payment_intent": intent.id})
+    assert refusal.value.code == "charge_disputed"
+
+
+def test_refund_that_fails_after_it_was_made_is_told(simulated: Simulated) -> None:
+    sdk, running, inbox = simulated
+    made = sdk.v1.refunds.create({"payment_intent": pay(sdk).id})
+    seen = len(inbox.wait_for(2))
+    running.control("stripe", "fail_refund", reference="pay_1")
+    webhook = inbox.wait_for(seen + 1)[-1]
+    event = sdk.construct_event(webhook.body, webhook.headers["stripe-signature"], "whsec_local")
+    assert (event.type, event.data.object["id"]) == ("refund.failed", made.id)
+    assert sdk.v1.refunds.retrieve(made.id).status == "failed"

@@ -11,7 +11,7 @@ from pydantic import BaseModel, JsonValue, TypeAdapter
 
 from shared_kernel.ids import derived_id
 
-Verb = Literal["pay", "fail", "expire", "webhook"]
+Verb = Literal["pay", "fail", "expire", "webhook", "dispute", "fail_refund"]
 # The simulator waits for the system's answer to each webhook.
 _REQUEST_SECONDS = 60
 
@@ -24,6 +24,7 @@ class Row(BaseModel):
     currency: str
     status: str
     refunded_minor: int
+    charged_back_minor: int = 0
     times_charged: int
 
     @property
@@ -62,10 +63,11 @@ class Providers:
         answer = self._post(f"/{provider}/{verb}", {"reference": payment_id, **options})
         return _STATUSES.validate_python(answer.json()["webhooks"])
 
-    def try_tell(self, provider: str, verb: Verb, payment_id: str, **options: JsonValue) -> None:
-        """What happens to a charge, unless it has ended before or was never made."""
+    def try_tell(self, provider: str, verb: Verb, payment_id: str, **options: JsonValue) -> bool:
+        """What happens to a charge, unless it has ended before; False while it was not made yet."""
         answer = self._client.post(f"/{provider}/{verb}", json={"reference": payment_id, **options})
         assert answer.status_code in (200, 404, 409), f"{provider} {verb}: {answer.status_code} {answer.text}"
+        return answer.status_code != httpx.codes.NOT_FOUND
 
     def book(self, provider: str) -> list[Row]:
         """All charges of a provider."""

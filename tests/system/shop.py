@@ -101,6 +101,12 @@ class Problem(BaseModel):
 
 
 _EVENTS = TypeAdapter(dict[str, list[EventRecord]])
+
+
+class _RefundPage(BaseModel):
+    items: list[dict[str, JsonValue]]
+
+
 _CHARGES = TypeAdapter(dict[str, list[Charge]])
 
 
@@ -250,6 +256,23 @@ class Shop:
         body = {"amount": amount.model_dump(), "reason": "dented tin"}
         headers = {**self.as_staff, "idempotency-key": key}
         return self.ask("POST", f"/api/payments/{payment_id}/refunds", body, headers=headers)
+
+    def refunds(self, status: str) -> list[dict[str, JsonValue]]:
+        """The first hundred refunds that stand so, as staff see them."""
+        return _RefundPage.model_validate_json(
+            self._expect(200, "GET", f"/api/refunds?status={status}&limit=100")
+        ).items
+
+    def settle(self, refund_id: str, reference: str, key: str | None = None) -> Refund:
+        """A due refund that staff record as paid by hand, which must be taken (200)."""
+        response = self.send_settlement(refund_id, reference, key or str(uuid.uuid4()))
+        assert response.status_code == 200, response.text
+        return Refund.model_validate_json(response.text)
+
+    def send_settlement(self, refund_id: str, reference: str, key: str) -> httpx.Response:
+        """The answer to staff's record, under this key, that a refund was paid by hand."""
+        headers = {**self.as_staff, "idempotency-key": key}
+        return self.ask("POST", f"/api/refunds/{refund_id}/settle", {"reference": reference}, headers=headers)
 
     def ledger(self) -> Ledger:
         """The payments' ledger, as staff see it."""

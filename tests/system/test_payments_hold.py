@@ -119,6 +119,25 @@ def test_last_pieces_are_sold_once_and_who_gets_none_gets_his_money_back(
         assert_money_agrees(shop, providers, slow)
 
 
+def test_refund_that_is_due_after_a_late_payment_is_settled_by_hand_and_the_order_is_refunded(
+    hasty: tuple[Shop, Providers],
+) -> None:
+    shop, providers = hasty
+    placed = place(shop, ACCOUNT)
+    _sleep_until_end(wait_for_customer(shop, placed), 1)
+    assert providers.tell(ACCOUNT.provider, "pay", placed.payment_id, anyway=True)[0] in (200, 503)
+    assert shop.wait_until_ended(placed.order).status == "rejected"
+    _assert_given_back(shop, providers, placed)
+    (due,) = [each for each in shop.refunds("due") if each["order_id"] == placed.order.id]
+    settled = shop.settle(str(due["id"]), "bank transfer 123")
+    assert (settled.status, settled.payment.status) == ("succeeded", "refunded")
+    order = shop.wait_until(placed.order, lambda order: order.payment.status == "refunded")
+    assert order.status == "rejected"
+    assert types(shop, order)[-2:] == ["RefundDue", "RefundIssued"]
+    assert shop.refunds("due") == [each for each in shop.refunds("due") if each["order_id"] != placed.order.id]
+    assert_stock(shop, placed, STOCKED)
+
+
 def _sleep_until_end(order: PlacedOrder, plus_seconds: float) -> None:
     assert order.payment.expires_at is not None
     ends_at = datetime.fromisoformat(order.payment.expires_at)

@@ -5,8 +5,9 @@ has to do something wait for him, at most until the hold on the stock ends; 4. c
 be had of it where the hold has ended before the money was here; 5. confirm the order. On the way back
 everything is given back whether or not it is known to have been taken, because the outcome of a call that
 timed out is unknown: giving back what was never taken is recorded, and refuses the taking when it arrives
-late. Every step may run more than once: what it calls answers what was recorded. A refusal is not repeated, a
-fault is, with growing delay.
+late. The stock goes first: the rejection is decided, so whatever becomes of the payment the goods are free, and
+a provider that does not let go of its charge keeps them from nobody. Every step may run more than once: what it
+calls answers what was recorded. A refusal is not repeated, a fault is, with growing delay.
 """
 
 import functools
@@ -321,8 +322,8 @@ _FORWARD: tuple[tuple[str, Work], ...] = (
     (CONFIRM_ORDER, _confirm_order),
 )
 _BACKWARD: tuple[tuple[str, Work], ...] = (
-    (CANCEL_PAYMENT, _cancel_payment),
     (RELEASE_STOCK, _release_stock),
+    (CANCEL_PAYMENT, _cancel_payment),
     (REJECT_ORDER, _reject_order),
 )
 

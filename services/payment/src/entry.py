@@ -13,13 +13,16 @@ from payment.application.ports import PaymentProvider
 from payment.application.reading import Reading
 from payment.application.reconciliation import reconcile
 from payment.application.webhooks import Webhooks as WebhooksOfProviders
+from payment.application.webhooks import forget_bodies
 from payment.infrastructure.d1 import D1Payments
 from payment.infrastructure.d1_ledger import D1Ledger
+from payment.infrastructure.d1_refunds import D1Refunds
 from payment.infrastructure.d1_webhooks import D1Webhooks
 from payment.infrastructure.fetch import FetchHttp
 from payment.infrastructure.http_calls import Calls
 from payment.infrastructure.providers import configured
 from payment.infrastructure.sandbox import SandboxProvider
+from payment.infrastructure.sandbox_bank import SandboxBank
 from shared_kernel.clock import system_clock
 from shared_kernel.cloudflare import (
     D1,
@@ -53,7 +56,8 @@ def _sandbox() -> SandboxProvider | None:
     if setting("SANDBOX") != "enabled":
         return None
     # No money moves at the sandbox and its webhook is only a reason to look, so a known secret does until one is set.
-    return SandboxProvider(_database(), optional_setting("SANDBOX_WEBHOOK_SECRET") or "sandbox", system_clock)
+    secret = optional_setting("SANDBOX_WEBHOOK_SECRET") or "sandbox"
+    return SandboxProvider(SandboxBank(_database(), secret, system_clock), secret)
 
 
 def _calls(provider: str) -> Calls:
@@ -82,9 +86,9 @@ def _reading(call: Call) -> Reading:
 
 def _admin(call: Call) -> AdminOfPayments:
     database = _database()
-    return AdminOfPayments(
-        _changes(call.traceparent), _providers(), D1Ledger(database), D1Webhooks(database), _sandbox(), call.principal
-    )
+    refunds, ledger, webhooks = D1Refunds(database), D1Ledger(database), D1Webhooks(database)
+    changes = _changes(call.traceparent)
+    return AdminOfPayments(changes, _providers(), refunds, ledger, webhooks, _sandbox(), call.principal)
 
 
 def _charges(call: Call) -> ChargesOfPayments:
@@ -96,7 +100,7 @@ class Default(WorkerEntrypoint):
     """Reading, for the gateway; and the cron."""
 
     async def scheduled(self, controller: Any, env: Any = None, ctx: Any = None) -> None:
-        """Bring on what waits for something, then send what is still in the outbox."""
+        """Bring on what waits for something, send what is still in the outbox, forget what webhooks said long ago."""
         changes = _changes(next_traceparent(None))
         try:
             await _webhooks(changes).run_due()
@@ -105,6 +109,7 @@ class Default(WorkerEntrypoint):
                 await reconcile(D1Payments(_database()), changes, _providers())
             finally:
                 await send_outbox(_database())
+        await forget_bodies(D1Webhooks(_database()), system_clock(), int(setting("WEBHOOK_BODY_DAYS")))
 
 
 @serves(contract.Admin, _admin)

@@ -17,6 +17,7 @@ CATEGORY_ID = "cat_01JDTEA0000000000000000000"
 WAREHOUSE_ID = "whs_01JDJAKARTA000000000000000"
 ORDER_ID = "ord_01JD0RDER00000000000000000"
 WEBHOOK_ID = "whk_01JDH00K000000000000000000"
+REFUND_ID = "rfd_01JDH00K000000000000000000"
 PAYMENT_ID = "pay_01JDPAY0000000000000000000"
 ORDER_TOKEN = "order-access-token"
 NOW = "2026-11-21T08:30:00.000Z"
@@ -242,6 +243,24 @@ class PaymentAdmin(_Service):
             amount=request.amount,
             reason=request.reason,
             status="succeeded",
+            payment=a_payment(),
+            replayed=is_replayed,
+        )
+
+    async def list_refunds(self, request: payment.ListRefunds) -> Json:
+        self._note(f"list_refunds status={request.status} limit={request.limit}")
+        return Json('{"items": [], "next_cursor": null}')
+
+    async def settle_refund(self, request: payment.SettleRefund) -> payment.Refund:
+        asked_for = f"settle {request.refund_id} {request.idempotency_key} {request.reference} {request.note}"
+        is_replayed = (asked_for, self._principal) in self._shop.asked
+        self._note(asked_for)
+        return payment.Refund(
+            id=request.refund_id,
+            amount=Money(amount=100, currency="IDR"),
+            reason="broken",
+            status="succeeded",
+            paid_by_hand=request.reference,
             payment=a_payment(),
             replayed=is_replayed,
         )

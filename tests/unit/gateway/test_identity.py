@@ -16,6 +16,7 @@ from tests.unit.gateway.shop import (
     ORDER_TOKEN,
     PAYMENT_ID,
     PRODUCT_ID,
+    REFUND_ID,
     WAREHOUSE_ID,
     WEBHOOK_ID,
 )
@@ -31,6 +32,7 @@ def path_of(template: str) -> str:
         "categories": CATEGORY_ID,
         "orders": ORDER_ID,
         "payments": PAYMENT_ID,
+        "refunds": REFUND_ID,
         "sandbox": PAYMENT_ID,
         "warehouses": WAREHOUSE_ID,
         "webhooks": WEBHOOK_ID,

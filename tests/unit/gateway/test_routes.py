@@ -14,12 +14,14 @@ from tests.unit.gateway.shop import (
     ORDER_TOKEN,
     PAYMENT_ID,
     PRODUCT_ID,
+    REFUND_ID,
     WAREHOUSE_ID,
     WEBHOOK_ID,
     Shop,
 )
 
 NEW_WAREHOUSE = {"code": "JKT", "name": "Jakarta", "latitude": -6, "longitude": 106.8}
+SETTLED = {"reference": " bank transfer 123 ", "note": "in Bandung"}
 REFUND = {"amount": {"amount": 100, "currency": "IDR"}, "reason": "broken"}
 KEY = {"idempotency-key": "k-1"}
 SIGNED = {"x-signature": "good"}
@@ -51,6 +53,8 @@ GOOD: list[Good] = [
     ("staff", "GET", f"/api/payments/{PAYMENT_ID}", None, {}, 200),
     ("owner", "GET", f"/api/payments/{PAYMENT_ID}", None, {}, 200),
     ("staff", "POST", f"/api/payments/{PAYMENT_ID}/refunds", REFUND, KEY, 201),
+    ("staff", "GET", "/api/refunds?status=due&limit=5", None, {}, 200),
+    ("staff", "POST", f"/api/refunds/{REFUND_ID}/settle", SETTLED, KEY, 200),
     ("staff", "GET", "/api/ledger", None, {}, 200),
     ("owner", "POST", f"/api/sandbox/payments/{PAYMENT_ID}/settle", None, {}, 200),
     ("staff", "POST", f"/api/sandbox/payments/{PAYMENT_ID}/fail", None, {}, 200),
@@ -72,7 +76,7 @@ def test_good_request_is_answered(good: Good) -> None:
 
 def test_every_route_has_a_good_request() -> None:
     asked = {(method, target.partition("?")[0]) for _, method, target, *_ in GOOD}
-    ids = dict.fromkeys((PRODUCT_ID, CATEGORY_ID, ORDER_ID, PAYMENT_ID, WAREHOUSE_ID, WEBHOOK_ID), "{id}")
+    ids = dict.fromkeys((PRODUCT_ID, CATEGORY_ID, ORDER_ID, PAYMENT_ID, WAREHOUSE_ID, WEBHOOK_ID, REFUND_ID), "{id}")
     ids |= {"xendit": "{provider}", "mpesa": "{provider}", "a-secret-path": "{secret}"}
     templates = {("PUT", "/api/warehouses/{id}/stock/{product_id}")}
     for method, path in asked:
@@ -172,7 +176,30 @@ def test_repeated_refund_is_answered_the_same_and_says_so_in_a_header() -> None:
     assert "idempotent-replayed" not in first.headers
     assert second.headers["idempotent-replayed"] == "true"
     assert (second.status, second.text) == (first.status, first.text)
-    assert set(told(first)) == {"id", "amount", "reason", "status", "payment"}
+    assert set(told(first)) == {"id", "amount", "reason", "kind", "status", "payment"}
+
+
+def test_settlement_reaches_payment_and_its_repetition_says_so() -> None:
+    client = Client()
+    path = f"/api/refunds/{REFUND_ID}/settle"
+    first, second = (client.as_staff("POST", path, json_body=SETTLED, headers=KEY) for _ in range(2))
+    assert client.shop.asked[0][0] == f"settle {REFUND_ID} k-1 bank transfer 123 in Bandung"
+    assert (first.status, second.status, first.text) == (200, 200, second.text)
+    assert ("idempotent-replayed" in first.headers, second.headers["idempotent-replayed"]) == (False, "true")
+    assert told(first)["paid_by_hand"] == "bank transfer 123"
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"reference": ""}, {"reference": " "}, {"reference": "x" * 201}, {"reference": "1", "note": ""},
+             {"reference": "1", "amount": 5}],
+)  # fmt: skip
+def test_settlement_without_a_reference_or_with_more_than_is_known_is_422(body: dict[str, Any]) -> None:
+    client = Client()
+    path = f"/api/refunds/{REFUND_ID}/settle"
+    assert client.as_staff("POST", path, json_body=body, headers=KEY).status == 422
+    assert client.as_staff("POST", path, json_body=SETTLED).status == 400
+    assert client.as_staff("GET", "/api/refunds?status=lost").status == 422
+    assert client.shop.asked == []
 
 
 def test_every_call_carries_who_asks_the_trace_and_a_deadline() -> None:

@@ -12,7 +12,7 @@ from gateway.routing import Access
 from shared_kernel.contracts.model import Health
 from shared_kernel.errors import Unavailable
 from tests.unit.gateway.client import SETTINGS, Client, told
-from tests.unit.gateway.shop import Shop
+from tests.unit.gateway.shop import PAYMENT_ID, Shop
 
 
 def openapi() -> dict[str, Any]:
@@ -83,7 +83,24 @@ def test_every_reference_of_the_description_leads_somewhere() -> None:
 
 def test_refund_is_described_as_it_is_answered() -> None:
     schema = openapi()["components"]["schemas"]["Refund"]
-    assert set(schema["properties"]) == {"id", "amount", "reason", "status", "payment"}
+    assert set(schema["properties"]) == {"id", "amount", "reason", "kind", "status", "paid_by_hand", "payment"}
+
+
+def test_sandbox_is_neither_there_nor_described_in_production() -> None:
+    of_the_sandbox = [route for route in ROUTES if "/sandbox/" in route.path]
+    assert [route.path for route in of_the_sandbox if not route.sandbox] == []
+    assert len(of_the_sandbox) == len([route for route in ROUTES if route.sandbox]) == 3
+    for environment, is_there in (("production", False), ("staging", True), ("local", True)):
+        client = Client(settings=dataclasses.replace(SETTINGS, environment=environment))
+        paths = told(client.ask("GET", "/openapi.json"))["paths"]
+        page = client.ask("GET", "/docs").text or ""
+        for route in of_the_sandbox:
+            target = route.path.replace("{id}", PAYMENT_ID)
+            status = client.as_staff(route.method, target).status
+            assert (status, client.ask("OPTIONS", target).status) == ((200, 204) if is_there else (404, 404))
+            assert (route.path in paths, route.path in page) == (is_there, is_there)
+        assert ("SandboxChargeList" in (client.ask("GET", "/openapi.json").text or "")) == is_there
+        assert client.ask("GET", "/api/categories").status == 200
 
 
 def test_idempotency_key_is_described_as_what_should_be_a_uuid() -> None:

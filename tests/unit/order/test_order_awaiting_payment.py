@@ -266,7 +266,7 @@ def test_a_refund_that_takes_its_time_does_not_hold_up_the_rejection(refunds: st
 
     waiting.on_wait(paid_and_turned_back)
     assert waiting.run() == "rejected"
-    ending = ["RejectionDecided", "LatePaymentCaptured", told, "InventoryReleased", "OrderRejected"]
+    ending = ["RejectionDecided", "InventoryReleased", "LatePaymentCaptured", told, "OrderRejected"]
     assert waiting.world.event_types()[-5:] == ending
     waiting.shop.finish_refund()
     waiting.hear()

@@ -8,6 +8,8 @@ from order.application.messages import CarryOut
 from order.domain.commands import DecideRejection
 from order_saga import saga
 from shared_kernel.contracts.order import GetOrder, PlacedOrder
+from shared_kernel.contracts.payment import CancelPayment, Payment, RequestPayment
+from shared_kernel.errors import Unavailable
 from tests.unit.order.durable_steps import DurableSteps
 from tests.unit.order.order_world import (
     ORDER_ID,
@@ -133,8 +135,8 @@ STEP_NAMES = [
     saga.CONFIRM_STOCK,
     saga.CONFIRM_ORDER,
     saga.DECIDE_REJECTION,
-    saga.CANCEL_PAYMENT,
     saga.RELEASE_STOCK,
+    saga.CANCEL_PAYMENT,
     saga.REJECT_ORDER,
 ]
 
@@ -193,6 +195,38 @@ def test_a_payment_that_staff_refunded_before_the_order_heard_of_it_still_ends_t
     assert run(world, shop, steps) == "rejected"
     assert {"LatePaymentCaptured", "RefundIssued"} <= set(world.event_types())
     assert_everything_agrees(world, shop, pieces=10)
+
+
+class Silent(Shop):
+    """A provider that takes a charge on and answers nothing, until it does."""
+
+    lets_go = False
+
+    async def request_payment(self, request: RequestPayment) -> Payment:
+        self.payment = "pending"
+        raise Unavailable("the provider does not answer")
+
+    async def cancel_payment(self, request: CancelPayment) -> Payment:
+        if not self.lets_go:
+            raise Unavailable("the provider does not answer")
+        return await super().cancel_payment(request)
+
+
+@pytest.mark.parametrize("comes", [True, False], ids=["paid in the end", "never paid"])
+def test_payment_that_cannot_be_cancelled_keeps_the_goods_from_nobody(comes: bool) -> None:
+    world, shop = OrderWorld(), Silent()
+    world.place()
+    for _ in range(2):
+        with pytest.raises(saga.StepFailed):
+            run(world, shop, DurableSteps())
+        assert (shop.reservation, shop.on_hand) == ("released", 10)
+        assert order_of(world).status not in ("confirmed", "rejected")
+    if comes:
+        shop.pay()
+    shop.lets_go = True
+    assert run(world, shop, DurableSteps()) == "rejected"
+    assert_everything_agrees(world, shop, pieces=10)
+    assert ("RefundIssued" in world.event_types()) == comes
 
 
 @given(

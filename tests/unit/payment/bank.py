@@ -7,6 +7,8 @@ from payment.application.ports import Notice, ProviderError, Webhook, WebhookRef
 from payment.domain.charge import (
     Captured,
     Charge,
+    Chargeback,
+    Disputes,
     Expired,
     Means,
     Outcome,
@@ -41,6 +43,8 @@ class Bank:
         self.standing: dict[str, Literal["waiting", "paid", "expired"]] = {}
         self.refunds: Literal["impossible", "slow", "done", "by_reference"] = "impossible"
         self.given_back: dict[str, int] = {}
+        self.failed_refunds: set[str] = set()
+        self.dispute: Literal["none", "open", "won"] | int = "none"
         self.is_down = False
         self.loses_answers = False
         self.asked: list[str] = []
@@ -66,14 +70,37 @@ class Bank:
         self, charge: Charge, refund_key: str, amount: Money, provider_reference: str | None
     ) -> RefundOutcome:
         self._note("refund")
+        if refund_key in self.failed_refunds:
+            return RefundImpossible("the account is closed")
+        if provider_reference is not None and refund_key in self.given_back:
+            return RefundDone(provider_reference)
         if self.refunds == "impossible":
             return RefundImpossible("a virtual account has no way back")
+        if self.dispute == "open" and provider_reference is None:
+            raise ProviderError("the payment is disputed")
+        lost = self.dispute if isinstance(self.dispute, int) else 0
+        gone = sum(self.given_back.values()) + lost
+        if refund_key not in self.given_back and gone + amount.amount > charge.amount.amount:
+            return RefundImpossible("nothing is left of the payment")
         if self.refunds == "by_reference" and provider_reference is not None:
             return RefundImpossible(provider_reference)
         if self.refunds == "slow":
             return RefundPending(f"r_{refund_key}")
         self.given_back[refund_key] = amount.amount
         return RefundDone(f"r_{refund_key}")
+
+    async def disputes(self, charge: Charge) -> Disputes:
+        """As many minor units are lost as `dispute` says."""
+        self._note("disputes")
+        if self.dispute == "none":
+            raise ProviderError("there is no dispute")
+        lost = (Chargeback("dp_1", idr(self.dispute)),) if isinstance(self.dispute, int) else ()
+        return Disputes(self.dispute == "open", lost)
+
+    def fail_refund(self, refund_key: str) -> None:
+        """A refund that was made comes back."""
+        del self.given_back[refund_key]
+        self.failed_refunds.add(refund_key)
 
     async def read_webhook(self, webhook: Webhook) -> Notice:
         if webhook.headers.get("x-proof") != PROOF["x-proof"]:

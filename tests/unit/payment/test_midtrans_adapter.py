@@ -236,12 +236,39 @@ def test_refund_that_broke_down_can_be_asked_for_again(shop: Shop) -> None:
     assert isinstance(shop.refund(charge, "ref_1", 5_000), RefundDone)
 
 
-def test_refund_without_funds_is_left_to_somebody(shop: Shop) -> None:
+def test_refund_for_which_the_balance_is_too_small_is_tried_again(shop: Shop) -> None:
     charge = shop.paid()
     shop.control("next", fault="decline", kind="refund")
-    refused = shop.refund(charge, "ref_1", 5_000)
-    assert isinstance(refused, RefundImpossible)
-    assert "414" in refused.reason
+    with pytest.raises(ProviderError, match="414"):
+        shop.refund(charge, "ref_1", 5_000)
+    assert isinstance(shop.refund(charge, "ref_1", 5_000), RefundDone)
+
+
+class Refusing(HttpxHttp):
+    """Midtrans itself but for refunds, which it answers with this code."""
+
+    code = ""
+
+    async def send(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: str | None = None, timeout_seconds: float = 10
+    ) -> HttpAnswer:
+        if url.endswith("/refund"):
+            return HttpAnswer(200, {}, json.dumps({"status_code": self.code, "status_message": "no"}))
+        return await super().send(method, url, headers=headers, body=body, timeout_seconds=timeout_seconds)
+
+
+@pytest.mark.parametrize("code", [*range(400, 420), 429, 500, 503])
+def test_only_the_listed_codes_make_a_refund_impossible(shop: Shop, code: int) -> None:
+    charge = shop.paid()
+    shop.http = Refusing()
+    shop.http.code = str(code)
+    if code in (400, 402, 408, 412, 413):
+        refused = shop.refund(charge, "ref_1", 5_000)
+        assert isinstance(refused, RefundImpossible)
+        assert str(code) in refused.reason
+    else:
+        with pytest.raises(ProviderError):
+            shop.refund(charge, "ref_1", 5_000)
 
 
 def test_bank_transfer_and_fractions_are_not_refunded(shop: Shop) -> None:

@@ -37,6 +37,12 @@ def test_every_provider_with_its_secrets_is_there() -> None:
     assert _names({}) == []
 
 
+def test_mpesa_is_absent_in_production_until_its_addresses_are_listed() -> None:
+    production = ALL | {"ENVIRONMENT": "production"}
+    assert _names(production) == sorted(SECRETS.keys() - {"mpesa"})
+    assert _names(production | {"MPESA_CALLBACK_ADDRESSES": "196.201.214.0/24"}) == sorted(SECRETS)
+
+
 @pytest.mark.parametrize("provider", SECRETS)
 def test_provider_is_absent_when_any_of_its_secrets_is(provider: str) -> None:
     for missing in SECRETS[provider]:

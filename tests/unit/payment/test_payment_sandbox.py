@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -11,7 +12,9 @@ import pytest
 from payment.application.ports import Notice, ProviderError, Webhook, WebhookRefused
 from payment.domain.charge import Captured, Charge, Declined, Expired, Means, RefundDone, Voided, Waiting
 from payment.domain.errors import SandboxNotWaiting
-from payment.infrastructure.sandbox import SIGNATURE_HEADER, SandboxProvider
+from payment.infrastructure import sandbox as smallest
+from payment.infrastructure.sandbox import SandboxProvider
+from payment.infrastructure.sandbox_bank import SIGNATURE_HEADER, SandboxBank
 from shared_kernel.contracts.payment import Failure
 from shared_kernel.money import Money
 from tests.unit.payment.world import START, WEBHOOK_SECRET, SteppedDatabase, idr
@@ -23,7 +26,7 @@ CARD_DECLINED = Declined(Failure(code="card_declined", detail="the card was decl
 
 
 def _sandbox(database: SteppedDatabase, now: datetime = START) -> SandboxProvider:
-    return SandboxProvider(database, WEBHOOK_SECRET, lambda: now)
+    return SandboxProvider(SandboxBank(database, WEBHOOK_SECRET, lambda: now), WEBHOOK_SECRET)
 
 
 def _tell(story: Callable[[SandboxProvider, SteppedDatabase], Awaitable[None]]) -> None:
@@ -217,8 +220,13 @@ def test_webhook_is_read_with_its_signature_only() -> None:
 def test_webhook_of_another_secret_is_refused() -> None:
     async def story(sandbox: SandboxProvider, database: SteppedDatabase) -> None:
         await sandbox.create(QRIS, Means())
-        sent: Webhook = await SandboxProvider(database, "another", lambda: START).settle(QRIS, "paid")
+        another = SandboxProvider(SandboxBank(database, "another", lambda: START), "another")
+        sent: Webhook = await another.settle(QRIS, "paid")
         with pytest.raises(WebhookRefused):
             await sandbox.read_webhook(sent)
 
     _tell(story)
+
+
+def test_adapter_to_read_first_is_under_150_lines() -> None:
+    assert len(Path(str(smallest.__file__)).read_text().splitlines()) < 150

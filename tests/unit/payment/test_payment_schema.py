@@ -12,6 +12,7 @@ from payment.application.ports import LostRace
 from payment.domain.charge import (
     Authorised,
     Captured,
+    Chargeback,
     Declined,
     RefundDone,
     RefundImpossible,
@@ -19,6 +20,7 @@ from payment.domain.charge import (
     Waiting,
 )
 from payment.domain.payment import Payment, Terms, requested
+from payment.domain.refund import Settlement
 from payment.infrastructure.d1 import D1Payments
 from payment.infrastructure.d1_ledger import D1Ledger
 from shared_kernel.contracts.payment import Failure, Instructions, PaymentStatus
@@ -46,11 +48,12 @@ LEGAL = {
     ("refund_due", "partially_refunded"),
     ("refund_due", "refunded"),
     ("refund_due", "disputed"),
-    ("disputed", "refunded"),
+    ("refunded", "refund_due"),
+    *(("disputed", after) for after in ("captured", "partially_refunded", "refunded", "refund_due")),
 }
 _MIGRATIONS = sorted((REPOSITORY / "services" / "payment" / "migrations").glob("*.sql"))
 TRANSFER = "INSERT INTO transfers (id, payment_id, from_account, to_account, amount_minor, currency, at)"
-INSERT = "INSERT INTO refunds (id, payment_id, amount_minor, reason, status, created_at)"
+INSERT = "INSERT INTO refunds (id, payment_id, amount_minor, reason, kind, status, created_at)"
 NO = Failure(code="card_declined", detail="no")
 
 
@@ -152,10 +155,16 @@ def test_row_that_contradicts_itself_is_refused(status: PaymentStatus, wrong: di
 @pytest.mark.parametrize(
     "sql",
     [
-        f"{INSERT} SELECT 'r2', id, 601, 'x', 'pending', '' FROM payments",
-        f"{INSERT} SELECT 'r2', id, 1, 'x', 'succeeded', '' FROM payments",
-        f"{INSERT} SELECT 'r2', id, 0, 'x', 'pending', '' FROM payments",
-        f"{INSERT} VALUES ('r2', 'pay_nobody', 1, 'x', 'pending', '')",
+        f"{INSERT} SELECT 'r2', id, 601, 'x', 'refund', 'pending', '' FROM payments",
+        f"{INSERT} SELECT 'r2', id, 1, 'x', 'refund', 'succeeded', '' FROM payments",
+        f"{INSERT} SELECT 'r2', id, 0, 'x', 'refund', 'pending', '' FROM payments",
+        f"{INSERT} VALUES ('r2', 'pay_nobody', 1, 'x', 'refund', 'pending', '')",
+        f"{INSERT} SELECT 'r2', id, 1, 'x', 'chargeback', 'pending', '' FROM payments",
+        f"{INSERT} SELECT 'r2', id, 1, 'x', 'chargeback', 'succeeded', '' FROM payments",
+        f"{INSERT} SELECT 'r2', id, 1, 'x', 'gift', 'pending', '' FROM payments",
+        "UPDATE refunds SET kind = 'chargeback', provider_reference = 'd', status = 'succeeded'",
+        "UPDATE refunds SET status = 'succeeded', settlement = '{}'",
+        "UPDATE refunds SET settlement = '{}'",
         "UPDATE refunds SET amount_minor = 1",
         "UPDATE refunds SET status = 'succeeded', amount_minor = 1",
         "UPDATE refunds SET status = 'failed'",
@@ -167,11 +176,52 @@ def test_row_that_contradicts_itself_is_refused(status: PaymentStatus, wrong: di
 )
 def test_refund_that_cannot_be_is_refused_by_the_schema(sql: str) -> None:
     database = _stored("captured")
-    database.look(f"{INSERT} SELECT 'r1', id, 400, 'x', 'pending', '' FROM payments")
+    database.look(f"{INSERT} SELECT 'r1', id, 400, 'x', 'refund', 'pending', '' FROM payments")
     before = database.stored()
     with pytest.raises(ConstraintViolated):
         database.look(sql)
     assert database.stored() == before
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE refunds SET status = 'due', detail = 'x'",
+        "UPDATE refunds SET settlement = NULL",
+        "UPDATE refunds SET settlement = '{}'",
+        "UPDATE refunds SET status = 'withdrawn'",
+    ],
+)
+@pytest.mark.parametrize("kind", ["by hand", "chargeback"])
+def test_what_was_paid_by_hand_or_charged_back_stays_so(sql: str, kind: str) -> None:
+    database = _stored("captured")
+    if kind == "chargeback":
+        columns = INSERT.replace("kind", "kind, provider_reference")
+        database.look(f"{columns} SELECT 'r1', id, 400, 'x', 'chargeback', 'dp_1', 'succeeded', '' FROM payments")
+    else:
+        database.look(f"{INSERT} SELECT 'r1', id, 400, 'x', 'refund', 'pending', '' FROM payments")
+        database.look("UPDATE refunds SET status = 'due', detail = 'x'")
+        database.look("UPDATE refunds SET status = 'succeeded', detail = NULL, settlement = '{}'")
+    before = database.stored()
+    with pytest.raises(ConstraintViolated):
+        database.look(sql)
+    assert database.stored() == before
+
+
+def test_body_of_a_webhook_is_forgotten_once_it_is_done_and_never_changed() -> None:
+    database = SteppedDatabase()
+    columns = "id, provider, event_id, body, notice, status, attempts, received_at"
+    database.look(f"INSERT INTO webhooks ({columns}) VALUES ('whk_1', 'x', 'e', 'body', '{{}}', 'received', 0, '')")
+    for sql in ("UPDATE webhooks SET body = ''", "UPDATE webhooks SET body = 'another'"):
+        with pytest.raises(ConstraintViolated):
+            database.look(sql)
+    database.look("UPDATE webhooks SET status = 'done'")
+    for sql in ("UPDATE webhooks SET body = 'another'", "UPDATE webhooks SET event_id = 'f'", "DELETE FROM webhooks"):
+        with pytest.raises(ConstraintViolated):
+            database.look(sql)
+    database.look("UPDATE webhooks SET body = ''")
+    with pytest.raises(ConstraintViolated):
+        database.look("UPDATE webhooks SET body = 'body'")
 
 
 def _first() -> Payment:
@@ -217,14 +267,25 @@ LATE: tuple[Decide, ...] = (
     lambda payment: payment.refund_settled(payment.refunds[0].id, RefundImpossible("a virtual account"), START),
     lambda payment: payment.refund_settled(payment.refunds[0].id, RefundDone("by_hand"), START),
 )
+BY_HAND: tuple[Decide, ...] = (
+    *LATE[:-1],
+    lambda payment: payment.refund_paid_by_hand(payment.refunds[0].id, Settlement("stl_1", "123", "a note"), START),
+)
 DISPUTE: tuple[Decide, ...] = (
     lambda payment: payment.settled(Authorised("p_1"), START),
     lambda payment: payment.settled(Captured("p_1"), START),
+    lambda payment: payment.refunding("rfd_1", idr(900), "damaged", START),
     lambda payment: payment.disputed(START),
+    lambda payment: payment.charged_back(Chargeback("dp_1", idr(300)), START),
+    lambda payment: payment.dispute_ended(START),
+    lambda payment: payment.refunding("rfd_2", idr(700), "damaged", START),
+    lambda payment: payment.refund_settled("rfd_2", RefundDone("r_2"), START),
+    lambda payment: payment.refund_failed("rfd_2", "account closed", START),
+    lambda payment: payment.refund_settled("rfd_2", RefundDone("r_3"), START),
 )
 
 
-@pytest.mark.parametrize("decisions", [CAPTURE, DECLINE, LATE, DISPUTE])
+@pytest.mark.parametrize("decisions", [CAPTURE, DECLINE, LATE, BY_HAND, DISPUTE])
 def test_payment_is_read_as_it_was_written(decisions: tuple[Decide, ...]) -> None:
     async def story() -> None:
         database = SteppedDatabase()
@@ -287,7 +348,8 @@ def test_payments_of_the_first_schema_are_carried_over_with_their_ledger() -> No
             "INSERT INTO sandbox_refunds VALUES ('rfd_1', 'order-1', 300)",
         ):
             await database.rows(sql)
-        database.extend(_MIGRATIONS[2].read_text())
+        for migration in _MIGRATIONS[2:]:
+            database.extend(migration.read_text())
         payment = await D1Payments(database).find("pay_1")
         assert payment is not None
         assert (payment.status, payment.refunded, payment.refundable) == ("partially_refunded", idr(300), idr(600))

@@ -148,7 +148,7 @@ EXPECTED: dict[str, list[str | type[Exception]]] = {
         "disputed", "refund_due", RefundExceedsCaptured, IllegalChange,
     ],
     "disputed": [
-        SAME, SAME, SAME, IllegalChange, IllegalChange, IllegalChange, SAME, SAME,
+        SAME, SAME, SAME, IllegalChange, IllegalChange, IllegalChange, SAME, "disputed",
         SAME, *NO_MONEY, IllegalChange,
     ],
     "created, cancelling": [

@@ -222,7 +222,7 @@ def test_dispute_is_recorded_after_the_capture_that_it_is_about() -> None:
         world, bank = await _waiting()
         with pytest.raises(WebhookFailed):
             await world.webhooks().receive(told(reference=ID, disputed=True))
-        bank.standing[ID] = "paid"
+        bank.standing[ID], bank.dispute = "paid", "open"
         world.later(seconds=61)
         assert await world.webhooks().run_due() == 1
         assert world.events() == ["payment.pending", "payment.captured", "payment.disputed"]

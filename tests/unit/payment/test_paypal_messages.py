@@ -50,12 +50,11 @@ def confirmed(kind: str, resource: JsonValue) -> Notice:
     return read(http, json.dumps({"id": "WH-1", "event_type": kind, "resource": resource}))
 
 
-@pytest.mark.parametrize(("stage", "disputed"), [("CHARGEBACK", True), ("INQUIRY", False)])
-def test_dispute_is_told_and_an_inquiry_is_none(stage: str, disputed: bool) -> None:
+@pytest.mark.parametrize("kind", ["CREATED", "UPDATED", "RESOLVED"])
+def test_whatever_happens_to_a_dispute_is_a_reason_to_ask_for_it(kind: str) -> None:
     transactions: list[JsonValue] = [{"seller_transaction_id": "1", "custom": "pay_1"}]
-    about: JsonValue = {"dispute_life_cycle_stage": stage, "disputed_transactions": transactions}
-    notice = confirmed("CUSTOMER.DISPUTE.CREATED", about)
-    assert (notice.reference, notice.disputed) == ("pay_1", disputed)
+    notice = confirmed(f"CUSTOMER.DISPUTE.{kind}", {"disputed_transactions": transactions})
+    assert (notice.reference, notice.disputed) == ("pay_1", True)
 
 
 def test_what_was_noted_beside_the_reference_is_not_part_of_it() -> None:

@@ -79,7 +79,7 @@ def test_signed_nonsense_is_refused(body: str) -> None:
         read(body)
 
 
-@pytest.mark.parametrize(("status", "disputed"), [("needs_response", True), ("warning_needs_response", False)])
-def test_dispute_is_told_and_an_inquiry_is_none(status: str, disputed: bool) -> None:
-    notice = read(event("charge.dispute.created", object="dispute", id="dp_1", payment_intent="pi_1", status=status))
-    assert (notice.provider_reference, notice.disputed) == ("pi_1", disputed)
+@pytest.mark.parametrize("kind", ["created", "updated", "closed", "funds_withdrawn"])
+def test_whatever_happens_to_a_dispute_is_a_reason_to_ask_for_it(kind: str) -> None:
+    notice = read(event(f"charge.dispute.{kind}", object="dispute", id="dp_1", payment_intent="pi_1"))
+    assert (notice.provider_reference, notice.disputed) == ("pi_1", True)

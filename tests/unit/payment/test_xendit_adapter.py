@@ -51,6 +51,7 @@ def test_qris_waits_with_its_code_and_is_captured_when_paid(shop: Shop) -> None:
             "currency": "IDR",
             "status": "captured",
             "refunded_minor": 0,
+            "charged_back_minor": 0,
             "times_charged": 1,
         }
     ]

@@ -20,8 +20,10 @@ from payment.application.webhooks import Webhooks
 from payment.domain.payment import Payment, payment_id
 from payment.infrastructure.d1 import D1Payments
 from payment.infrastructure.d1_ledger import D1Ledger
+from payment.infrastructure.d1_refunds import D1Refunds
 from payment.infrastructure.d1_webhooks import D1Webhooks
 from payment.infrastructure.sandbox import SandboxProvider
+from payment.infrastructure.sandbox_bank import SandboxBank
 from shared_kernel.clock import rfc3339
 from shared_kernel.contracts import payment as contract
 from shared_kernel.contracts.model import Nothing
@@ -121,7 +123,8 @@ class World:
         self.database = database or SteppedDatabase()
         self.payments = D1Payments(self.database)
         self.now = START
-        self.sandbox = SandboxProvider(self.database, WEBHOOK_SECRET, lambda: self.now)
+        bank = SandboxBank(self.database, WEBHOOK_SECRET, lambda: self.now)
+        self.sandbox = SandboxProvider(bank, WEBHOOK_SECRET)
         self.providers: dict[str, PaymentProvider] = {"sandbox": self.sandbox}
         self.published = 0
 
@@ -133,8 +136,8 @@ class World:
 
     def admin(self, principal: Principal = STAFF) -> contract.Admin:
         sandbox = self.sandbox if self.providers else None
-        ledger, webhooks = D1Ledger(self.database), D1Webhooks(self.database)
-        return Admin(self.changes(), self.providers, ledger, webhooks, sandbox, principal)
+        refunds, ledger, webhooks = D1Refunds(self.database), D1Ledger(self.database), D1Webhooks(self.database)
+        return Admin(self.changes(), self.providers, refunds, ledger, webhooks, sandbox, principal)
 
     def reading(self, principal: Principal = STAFF) -> contract.Payments:
         sandbox = self.sandbox if self.providers else None

@@ -118,6 +118,12 @@ def test_the_default_entrypoint_is_bound_without_a_name() -> None:
     assert services["PRODUCT_ADMIN"]["entrypoint"] == "Admin"
 
 
+def test_platform_keeps_no_addresses_of_requests_to_the_gateway() -> None:
+    for environment in ENVIRONMENTS:
+        observability = section(PASAR.worker("gateway"), environment)["observability"]
+        assert observability == {"enabled": True, "logs": {"enabled": True, "invocation_logs": False}}
+
+
 def test_the_sandbox_is_disabled_in_production() -> None:
     payment = PASAR.worker("payment")
     values = {environment: section(payment, environment)["vars"]["SANDBOX"] for environment in ENVIRONMENTS}

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from shared_kernel.contracts.inventory import StockLevel, Warehouse
 from shared_kernel.contracts.order import OrderStatus
-from shared_kernel.contracts.payment import WebhookStatus
+from shared_kernel.contracts.payment import RefundKind, RefundStatus, WebhookStatus
 from shared_kernel.contracts.product import Category, Market, Product
 from shared_kernel.money import Money
 
@@ -88,8 +88,34 @@ class SandboxChargeList(BaseModel):
     items: list[SandboxCharge]
 
 
+class RefundSummary(BaseModel):
+    """A refund in a list; `detail` says why one that is due cannot be made by the provider, `paid_by_hand` where the
+    payment is found by which staff have made it, and `kind` whether it is what a lost dispute has cost."""
+
+    id: str
+    payment_id: str
+    order_id: str
+    provider: str
+    method: str
+    amount: Money
+    reason: str
+    kind: RefundKind
+    status: RefundStatus
+    detail: str | None = None
+    paid_by_hand: str | None = None
+    created_at: str
+
+
+class RefundPage(BaseModel):
+    """A page of refunds; `next_cursor` is null on the last one."""
+
+    items: list[RefundSummary]
+    next_cursor: str | None
+
+
 class LedgerAccount(BaseModel):
-    """What an account holds in one currency: with a provider, above zero; received for orders or due, below."""
+    """What an account holds in one currency: with a provider, or lost by chargebacks, above zero; received for orders,
+    due, or paid by hand, below."""
 
     account: str
     balance: Money

@@ -11,7 +11,7 @@ from gateway.identity import Caller, caller
 from gateway.input import delivery, from_body, from_query, query_fields
 from gateway.preconditions import expected_version, idempotency_key, is_unchanged
 from gateway.problems import problem
-from gateway.routing import Access, Asked, Input, Route, Router, Settings
+from gateway.routing import PRODUCTION, Access, Asked, Input, Route, Router, Settings, routes_in
 from gateway.services import Connect, Services
 from shared_kernel.clock import Clock, system_clock, to_milliseconds
 from shared_kernel.contracts.model import Nothing
@@ -36,7 +36,10 @@ class Gateway:
     """Answers requests; one for each isolate, and nothing of a request is kept in it."""
 
     def __init__(self, routes: Iterable[Route[Any]], connect: Connect, clock: Clock = system_clock) -> None:
+        routes = tuple(routes)
+        # Both while the Worker starts, so that no request waits for them.
         self._router = Router(routes)
+        self._production_router = Router(routes_in(PRODUCTION, routes))
         self._connect = connect
         self._clock = clock
 
@@ -64,11 +67,14 @@ class Gateway:
         )
         return Response(response.status, None, response.headers) if request.method == "HEAD" else response
 
+    def _router_in(self, environment: str) -> Router:
+        return self._production_router if environment == PRODUCTION else self._router
+
     async def _answered(
         self, request: Request, settings: Settings, traceparent: str, timings: list[tuple[str, int]]
     ) -> Response:
         error: DomainError
-        path = self._router.without_secret(request.path)
+        path = self._router_in(settings.environment).without_secret(request.path)
         try:
             return await self._routed(request, settings, traceparent, timings)
         except Fault as fault:
@@ -84,10 +90,11 @@ class Gateway:
     async def _routed(
         self, request: Request, settings: Settings, traceparent: str, timings: list[tuple[str, int]]
     ) -> Response:
+        router = self._router_in(settings.environment)
         if request.method == "OPTIONS":
-            allowed = self._router.allowed(request.path)
+            allowed = router.allowed(request.path)
             return Response(204, headers={"allow": allowed, **preflight_headers(allowed)})
-        route, parameters = self._router.find(request.method, request.path)
+        route, parameters = router.find(request.method, request.path)
         fields = query_fields(request.query)
         who = caller(request.header("authorization"), fields.pop("access_token", None), settings.staff_token)
         _admit(route, who)

@@ -21,6 +21,7 @@ from shared_kernel.ids import is_id
 from shared_kernel.rpc import Principal
 
 Input = TypeVar("Input", bound=BaseModel)
+PRODUCTION = "production"
 
 
 class Access(Enum):
@@ -68,7 +69,7 @@ class Route(Generic[Input]):
     `input` reads what the route takes: unless it says otherwise, the query of GET and DELETE, and the JSON body of
     the other methods. `text` is a body that is passed on unread, as `gateway.input.Delivery`. `refuses` are the
     statuses of the errors that the rest of the declaration does not imply. A path parameter named `secret` is
-    never logged.
+    never logged. What is for the sandbox provider only does not exist in production.
     """
 
     method: str
@@ -85,6 +86,7 @@ class Route(Generic[Input]):
     needs_if_match: bool = False
     has_etag: bool = False
     takes_instead: Literal["query", "text"] | None = None
+    sandbox: bool = False
 
     @property
     def takes(self) -> Literal["query", "json", "text"]:
@@ -95,6 +97,11 @@ class Route(Generic[Input]):
     def parameters(self) -> list[str]:
         """The names of the path's parameters."""
         return re.findall(r"{(\w+)}", self.path)
+
+
+def routes_in(environment: str, routes: Iterable[Route[Any]]) -> list[Route[Any]]:
+    """Those of the routes that exist in this environment."""
+    return [route for route in routes if not (route.sandbox and environment == PRODUCTION)]
 
 
 class Router:

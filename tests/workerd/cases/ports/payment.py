@@ -194,3 +194,7 @@ async def test_a_webhook_is_kept_once_and_done_for_good(payment_db: Database) ->
     assert (done.status, done.attempts) == ("done", 2)
     assert await webhooks.due(LATER, 10) == []
     assert [row["body"] for row in await payment_db.rows("SELECT body FROM webhooks")] == [webhook.body]
+    forgotten = [await webhooks.forget(at, 10) for at in (NOW, LATER, LATER)]
+    assert [count > 0 for count in forgotten] == [False, True, False]
+    assert [row["body"] for row in await payment_db.rows("SELECT body FROM webhooks")] == [""]
+    assert await webhooks.keep("whk_3", webhook, notice, LATER) == done

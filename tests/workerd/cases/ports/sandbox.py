@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from payment.application.ports import ProviderError
 from payment.domain.charge import Captured, Charge, Declined, Expired, Means, Voided, Waiting
 from payment.domain.errors import SandboxNotWaiting
 from payment.infrastructure.sandbox import SandboxProvider
+from payment.infrastructure.sandbox_bank import SandboxBank
 from shared_kernel.contracts.payment import Failure
 from shared_kernel.money import LARGEST_AMOUNT_MINOR, Money
 from shared_kernel.sql import Database
@@ -21,6 +22,10 @@ CARD_DECLINED = Declined(Failure(code="card_declined", detail="the card was decl
 BAD_TOKEN = Declined(Failure(code="invalid_token", detail="the token does not stand for a card"))
 
 
+def the_sandbox(database: Database, now: datetime = NOW) -> SandboxProvider:
+    return SandboxProvider(SandboxBank(database, "secret", lambda: now), "secret")
+
+
 def charge(key: str) -> Charge:
     return replace(CHARGE, idempotency_key=key)
 
@@ -30,7 +35,7 @@ def idr(amount_minor: int) -> Money:
 
 
 async def test_each_token_has_its_fate(payment_db: Database) -> None:
-    sandbox = SandboxProvider(payment_db, "secret", lambda: NOW)
+    sandbox = the_sandbox(payment_db)
     for token, outcome in (("tok_ok", CAPTURED), ("tok_declined", CARD_DECLINED), ("tok_typo", BAD_TOKEN)):
         for _ in range(2):
             assert await sandbox.create(charge(token), Means(token=token)) == outcome
@@ -45,7 +50,7 @@ async def test_each_token_has_its_fate(payment_db: Database) -> None:
 
 
 async def test_a_voided_key_is_never_charged_and_a_charged_one_never_voided(payment_db: Database) -> None:
-    sandbox = SandboxProvider(payment_db, "secret", lambda: NOW)
+    sandbox = the_sandbox(payment_db)
     assert await sandbox.cancel(charge("first")) == Voided()
     assert await sandbox.create(charge("first"), Means(token="tok_ok")) == Voided()
     with raises(ProviderError):
@@ -56,7 +61,7 @@ async def test_a_voided_key_is_never_charged_and_a_charged_one_never_voided(paym
 
 
 async def test_a_key_of_another_charge_is_refused(payment_db: Database) -> None:
-    sandbox = SandboxProvider(payment_db, "secret", lambda: NOW)
+    sandbox = the_sandbox(payment_db)
     await sandbox.create(CHARGE, Means(token="tok_ok"))
     for other in (
         replace(CHARGE, amount=idr(LARGEST_AMOUNT_MINOR - 1)),
@@ -70,7 +75,7 @@ async def test_a_key_of_another_charge_is_refused(payment_db: Database) -> None:
 
 
 async def test_a_refund_is_given_once_for_its_key_and_never_beyond_the_charge(payment_db: Database) -> None:
-    sandbox = SandboxProvider(payment_db, "secret", lambda: NOW)
+    sandbox = the_sandbox(payment_db)
     with raises(ProviderError):
         await sandbox.refund(CHARGE, "rfd_1", idr(1), None)
     await sandbox.create(CHARGE, Means(token="tok_ok"))
@@ -91,11 +96,11 @@ async def test_a_refund_is_given_once_for_its_key_and_never_beyond_the_charge(pa
 
 
 async def test_an_empty_book_is_an_empty_list(payment_db: Database) -> None:
-    assert json.loads(await SandboxProvider(payment_db, "secret", lambda: NOW).charges()) == {"items": []}
+    assert json.loads(await the_sandbox(payment_db).charges()) == {"items": []}
 
 
 async def test_a_charge_by_qris_waits_is_paid_or_expires(payment_db: Database) -> None:
-    sandbox = SandboxProvider(payment_db, "secret", lambda: NOW)
+    sandbox = the_sandbox(payment_db)
     first, second = (replace(charge(key), method="qris") for key in ("first", "second"))
     for each in (first, second):
         assert isinstance(await sandbox.create(each, Means()), Waiting)
@@ -103,7 +108,7 @@ async def test_a_charge_by_qris_waits_is_paid_or_expires(payment_db: Database) -
     sent = await sandbox.settle(first, "paid")
     assert (await sandbox.read_webhook(sent)).reference == "pay_1"
     assert await sandbox.look_up(first) == CAPTURED
-    late = SandboxProvider(payment_db, "secret", lambda: LATER)
+    late = the_sandbox(payment_db, LATER)
     assert await late.look_up(second) == Expired()
     with raises(SandboxNotWaiting):
         await late.settle(second, "paid")

@@ -6,7 +6,7 @@ from typing import Any
 from gateway.docs_page import CONTENT_SECURITY_POLICY, html_page
 from gateway.http import Response, json_text
 from gateway.openapi import document, document_text
-from gateway.routing import Access, Asked, Route
+from gateway.routing import Access, Asked, Route, routes_in
 from shared_kernel.contracts.model import Nothing
 
 
@@ -14,16 +14,16 @@ def with_description(routes: tuple[Route[Any], ...]) -> tuple[Route[Any], ...]:
     """The routes, and those that describe them all; both texts are made when they are first asked for."""
 
     @cache
-    def openapi_text(version: str) -> str:
-        return document_text(described, version)
+    def openapi_text(environment: str, version: str) -> str:
+        return document_text(routes_in(environment, described), version)
 
     @cache
-    def page_text(version: str) -> str:
-        return html_page(document(described, version))
+    def page_text(environment: str, version: str) -> str:
+        return html_page(document(routes_in(environment, described), version))
 
     async def get_openapi(asked: Asked[Nothing]) -> Response:
         """The OpenAPI document."""
-        return json_text(openapi_text(asked.settings.version))
+        return json_text(openapi_text(asked.settings.environment, asked.settings.version))
 
     async def get_docs(asked: Asked[Nothing]) -> Response:
         """The description as a page to read."""
@@ -31,7 +31,7 @@ def with_description(routes: tuple[Route[Any], ...]) -> tuple[Route[Any], ...]:
             "content-type": "text/html; charset=utf-8",
             "content-security-policy": CONTENT_SECURITY_POLICY,
         }
-        return Response(200, page_text(asked.settings.version), headers)
+        return Response(200, page_text(asked.settings.environment, asked.settings.version), headers)
 
     described = (
         *routes,

@@ -1,10 +1,10 @@
-"""The routes of payments: reading one, giving money back, the ledger, and the sandbox provider."""
+"""The routes of payments: reading one, giving money back, what is due, the ledger, and the sandbox provider."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict
 
-from gateway.answers import Ledger, SandboxChargeList
+from gateway.answers import Ledger, RefundPage, SandboxChargeList
 from gateway.http import Response, json_of, json_text
 from gateway.identity import GATEWAY
 from gateway.routing import Access, Asked, Route
@@ -13,10 +13,14 @@ from shared_kernel.contracts.order import GetOrder, Orders
 from shared_kernel.contracts.payment import (
     Admin,
     GetPayment,
+    ListRefunds,
     Payment,
     Payments,
     Refund,
     RefundPayment,
+    RefundReason,
+    SettlementReference,
+    SettleRefund,
     SettleSandboxPayment,
 )
 from shared_kernel.errors import NotFound
@@ -29,7 +33,16 @@ class RefundRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     amount: Money
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    reason: RefundReason
+
+
+class SettlementRequest(BaseModel):
+    """Where the payment is found by which a refund was paid by hand, and what else is to be said of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reference: SettlementReference
+    note: RefundReason | None = None
 
 
 async def get_payment(asked: Asked[Nothing]) -> Response:
@@ -58,9 +71,28 @@ async def refund(asked: Asked[RefundRequest]) -> Response:
         amount=asked.input.amount,
         reason=asked.input.reason,
     )
-    refund = await asked.ask(Admin).refund(request)
+    return _shown(await asked.ask(Admin).refund(request), 201)
+
+
+async def list_refunds(asked: Asked[ListRefunds]) -> Response:
+    """The refunds of all payments; what is due or pending oldest first, anything else newest first."""
+    return json_text(await asked.ask(Admin).list_refunds(asked.input))
+
+
+async def settle_refund(asked: Asked[SettlementRequest]) -> Response:
+    """A refund that the provider could not make is recorded as paid by hand; only one that is due can be."""
+    request = SettleRefund(
+        refund_id=asked.path["id"],
+        idempotency_key=asked.idempotency_key,
+        reference=asked.input.reference,
+        note=asked.input.note,
+    )
+    return _shown(await asked.ask(Admin).settle_refund(request), 200)
+
+
+def _shown(refund: Refund, status: int) -> Response:
     headers = {"idempotent-replayed": "true"} if refund.replayed else {}
-    return json_text(refund.model_dump_json(exclude={"replayed"}, exclude_none=True), 201, headers)
+    return json_text(refund.model_dump_json(exclude={"replayed"}, exclude_none=True), status, headers)
 
 
 async def get_ledger(asked: Asked[Nothing]) -> Response:
@@ -103,6 +135,18 @@ ROUTES = (
         refuses=(409,),
         needs_idempotency_key=True,
     ),
+    Route("GET", "/api/refunds", Access.STAFF, list_refunds, ListRefunds, "Refunds of all payments", output=RefundPage),
+    Route(
+        "POST",
+        "/api/refunds/{id}/settle",
+        Access.STAFF,
+        settle_refund,
+        SettlementRequest,
+        "Record a refund that was paid by hand",
+        output=Refund,
+        refuses=(409,),
+        needs_idempotency_key=True,
+    ),
     Route(
         "GET", "/api/ledger", Access.STAFF, get_ledger, Nothing, "The balances of the payments' ledger", output=Ledger
     ),
@@ -116,6 +160,7 @@ ROUTES = (
         output=Payment,
         refuses=(409,),
         takes_instead="query",
+        sandbox=True,
     ),
     Route(
         "POST",
@@ -127,6 +172,7 @@ ROUTES = (
         output=Payment,
         refuses=(409,),
         takes_instead="query",
+        sandbox=True,
     ),
     Route(
         "GET",
@@ -137,5 +183,6 @@ ROUTES = (
         "The sandbox provider's own book",
         output=SandboxChargeList,
         refuses=(404,),
+        sandbox=True,
     ),
 )

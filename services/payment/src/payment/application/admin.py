@@ -3,11 +3,13 @@
 from datetime import datetime
 
 from payment.application.changes import Changes
-from payment.application.ports import Ledger, Sandbox, WebhookBook
+from payment.application.ports import Ledger, RefundList, Sandbox, WebhookBook
 from payment.application.published import published
 from payment.application.returns import Providers, Returns, provider_named
 from payment.application.webhooks import Webhooks
-from payment.domain.payment import Payment, Refund
+from payment.domain.errors import RefundNotFound
+from payment.domain.payment import Payment
+from payment.domain.refund import Settlement
 from shared_kernel.contracts import payment as contract
 from shared_kernel.contracts.model import Nothing
 from shared_kernel.errors import Fault, NotFound
@@ -22,6 +24,7 @@ class Admin:
         self,
         changes: Changes,
         providers: Providers,
+        refunds: RefundList,
         ledger: Ledger,
         webhooks: WebhookBook,
         sandbox: Sandbox | None,
@@ -30,6 +33,7 @@ class Admin:
         self._changes = changes
         self._providers = providers
         self._returns = Returns(changes, providers)
+        self._refunds = refunds
         self._ledger = ledger
         self._webhooks = webhooks
         self._sandbox = sandbox
@@ -50,10 +54,33 @@ class Admin:
 
         begun = await self._changes.change(payment, begin, f"staff {self._principal.id}")
         done = await self._returns.complete_refund(begun, refund_id)
-        refund = done.refund(refund_id)
-        if refund is None:
-            raise Fault("a refund that was begun is not recorded")
-        return _answer(refund, published(done), replayed)
+        return _answer(done, refund_id, replayed)
+
+    async def list_refunds(self, request: contract.ListRefunds) -> Json:
+        """A page of all refunds."""
+        self._principal.require_staff()
+        return Json(await self._refunds.page(request))
+
+    async def settle_refund(self, request: contract.SettleRefund) -> contract.Refund:
+        """The refund as paid by hand; see the contract for what it raises."""
+        self._principal.require_staff()
+        payment_id = await self._refunds.payment_of(request.refund_id)
+        if payment_id is None:
+            raise RefundNotFound("there is no such refund")
+        made = Settlement(
+            derived_id("stl", request.refund_id, request.idempotency_key), request.reference, request.note
+        )
+        replayed = False
+
+        def settle(current: Payment, at: datetime) -> Payment:
+            nonlocal replayed
+            settled = current.refund_paid_by_hand(request.refund_id, made, at)
+            replayed = settled is current
+            return settled
+
+        payment = await self._changes.get(payment_id)
+        done = await self._changes.change(payment, settle, f"staff {self._principal.id}")
+        return _answer(done, request.refund_id, replayed)
 
     async def get_ledger(self, request: Nothing) -> Json:
         """The balance of each account, and whether every transfer balances."""
@@ -78,12 +105,17 @@ class Admin:
         return Json(await self._sandbox.charges())
 
 
-def _answer(refund: Refund, payment: contract.Payment, replayed: bool) -> contract.Refund:
+def _answer(payment: Payment, refund_id: str, replayed: bool) -> contract.Refund:
+    refund = payment.refund(refund_id)
+    if refund is None:
+        raise Fault("a refund that was begun is not recorded")
     return contract.Refund(
         id=refund.id,
         amount=refund.amount,
         reason=refund.reason,
         status=refund.status,
-        payment=payment,
+        kind=refund.kind,
+        paid_by_hand=None if refund.settlement is None else refund.settlement.reference,
+        payment=published(payment),
         replayed=replayed,
     )

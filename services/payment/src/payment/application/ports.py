@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
-from payment.domain.charge import Charge, Means, Outcome, RefundOutcome
+from payment.domain.charge import Charge, Disputes, Means, Outcome, RefundOutcome
 from payment.domain.payment import Payment
-from shared_kernel.contracts.payment import ListWebhooks, WebhookStatus
+from payment.domain.refund import Refund
+from shared_kernel.contracts.payment import ListRefunds, ListWebhooks, WebhookStatus
 from shared_kernel.errors import Unauthenticated, Unavailable
 from shared_kernel.events import Event
 from shared_kernel.money import Money
@@ -40,7 +41,7 @@ class Notice:
 
     It is only a reason to look: what happened is always asked of the provider, so a duplicate, a late or an
     out-of-order webhook changes nothing. `refund_reference` is the provider's for the refund with our `refund_key`,
-    to be kept and asked with.
+    to be kept and asked with. `disputed`: it tells of a dispute, begun or ended.
     """
 
     event_id: str
@@ -49,6 +50,11 @@ class Notice:
     refund_reference: str | None = None
     disputed: bool = False
     refund_key: str | None = None
+
+    def is_about(self, refund: Refund) -> bool:
+        """Whether it names this refund, by our id or by the provider's."""
+        named = {self.refund_key, self.refund_reference} - {None}
+        return refund.id in named or refund.provider_reference in named
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,18 @@ class Ledger(Protocol):
         ...
 
 
+class RefundList(Protocol):
+    """All refunds, of whatever payment."""
+
+    async def page(self, request: ListRefunds) -> str:
+        """The contract's list, as JSON."""
+        ...
+
+    async def payment_of(self, refund_id: str) -> str | None:
+        """The id of the payment that the refund is of."""
+        ...
+
+
 class WebhookBook(Protocol):
     """The webhooks that were verified, each kept before it has its effect."""
 
@@ -135,6 +153,14 @@ class WebhookBook(Protocol):
 
     async def page(self, request: ListWebhooks) -> str:
         """The contract's list, as JSON."""
+        ...
+
+
+class WebhookBodies(Protocol):
+    """What the kept webhooks said, personal data included."""
+
+    async def forget(self, received_before: datetime, limit: int) -> int:
+        """Empty the bodies of so many webhooks at most that are done and older than that; answers how many."""
         ...
 
 
@@ -168,6 +194,15 @@ class PaymentProvider(Protocol):
 
     async def read_webhook(self, webhook: Webhook) -> Notice:
         """What the webhook is about; WebhookRefused when its proof is missing or wrong."""
+        ...
+
+
+@runtime_checkable
+class TellsDisputes(Protocol):
+    """A provider that can be asked how the disputes about a charge stand; not every one can."""
+
+    async def disputes(self, charge: Charge) -> Disputes:
+        """How the disputes stand that took or may take the money of this captured charge; ProviderError."""
         ...
 
 

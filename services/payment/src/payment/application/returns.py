@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from payment.application.changes import Changes
 from payment.application.ports import PaymentProvider
+from payment.domain.charge import RefundImpossible
 from payment.domain.errors import ProviderNotAvailable
 from payment.domain.payment import UNDECIDED, Payment
 
@@ -33,14 +34,29 @@ class Returns:
         self._cause = cause
 
     async def complete_refund(self, payment: Payment, refund_id: str) -> Payment:
-        """The payment with the provider's answer to this refund; ProviderError leaves it pending."""
+        """The payment with the provider's answer to this refund; ProviderError leaves it pending, and so does a
+        dispute about the payment."""
         refund = payment.refund(refund_id)
-        if refund is None or refund.status != "pending":
+        if refund is None or refund.status != "pending" or payment.holds_back(refund):
             return payment
         provider = provider_named(self._providers, payment.terms.provider)
         outcome = await provider.refund(payment.charge, refund.id, refund.amount, refund.provider_reference)
         return await self._changes.change(
             payment, lambda current, at: current.refund_settled(refund_id, outcome, at), self._cause
+        )
+
+    async def checked(self, payment: Payment, refund_id: str) -> Payment:
+        """The payment after its provider was asked whether a refund that it had made has failed since."""
+        refund = payment.refund(refund_id)
+        if refund is None or not refund.can_fail_yet:
+            return payment
+        provider = provider_named(self._providers, payment.terms.provider)
+        outcome = await provider.refund(payment.charge, refund.id, refund.amount, refund.provider_reference)
+        if not isinstance(outcome, RefundImpossible):
+            return payment
+        reason = outcome.reason
+        return await self._changes.change(
+            payment, lambda current, at: current.refund_failed(refund_id, reason, at), self._cause
         )
 
     async def complete_all(self, payment: Payment) -> Payment:

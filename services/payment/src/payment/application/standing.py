@@ -4,9 +4,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from payment.application.changes import Changes
+from payment.application.ports import Notice, TellsDisputes
 from payment.application.returns import Providers, Returns, provider_named
-from payment.domain.charge import Expired, Outcome
+from payment.domain.charge import Chargeback, Expired, Outcome
+from payment.domain.errors import IllegalChange
 from payment.domain.payment import UNDECIDED, Payment
+
+_NOTHING_TOLD = Notice("")
 
 
 class Standing:
@@ -18,29 +22,63 @@ class Standing:
         self._cause = cause
         self._returns = Returns(changes, providers, cause)
 
-    async def looked_up(self, payment: Payment, provider_reference: str | None = None) -> Payment:
-        """The payment as the provider has it, and what was begun brought to its end.
+    async def looked_up(self, payment: Payment, told: Notice = _NOTHING_TOLD) -> Payment:
+        """The payment as the provider has it, with its disputes, and what was begun brought to its end.
 
-        A verified webhook may know the provider's reference before the answer to our own request was recorded.
+        A verified webhook may know the provider's reference before the answer to our own request was recorded, and may
+        tell that a refund that was made has failed.
         """
-        if provider_reference is not None:
-            told = provider_reference
-            payment = await self._changes.change(payment, lambda current, at: current.named(told, at), self._cause)
+        reference = told.provider_reference
+        if reference is not None:
+            payment = await self._changes.change(payment, lambda now, at: now.named(reference, at), self._cause)
         if payment.captured.amount == 0:
             charge = payment.charge
             if charge.provider_reference is None:
-                charge = replace(charge, provider_reference=provider_reference)
+                charge = replace(charge, provider_reference=reference)
             found = await provider_named(self._providers, payment.terms.provider).look_up(charge)
             payment = await self._settled(payment, or_expired(found, payment, self._changes.now()))
+        # First, so that no refund is asked for whose money the bank has given back.
+        if told.disputed or payment.status == "disputed":
+            payment = await self._with_disputes(payment)
+        for refund in payment.refunds:
+            if told.is_about(refund):
+                payment = await self._returns.checked(payment, refund.id)
         return await self._returns.complete_all(payment)
 
     async def brought_on(self, payment: Payment) -> Payment:
         """The payment with whatever it still waits for: looked up, stopped once more, or given back."""
         if payment.status == "cancelled" and payment.is_open:
             return await self._returns.complete_all(await self._returns.stop(payment))
-        if payment.status in UNDECIDED and payment.cancellation is None:
+        if payment.status == "disputed" or (payment.status in UNDECIDED and payment.cancellation is None):
             return await self.looked_up(payment)
         return await self._returns.complete_all(payment)
+
+    async def _with_disputes(self, payment: Payment) -> Payment:
+        provider = provider_named(self._providers, payment.terms.provider)
+        if not isinstance(provider, TellsDisputes):
+            return payment
+        if payment.captured.amount == 0:
+            raise IllegalChange(f"a payment that is {payment.status} cannot be disputed")
+        stand = await provider.disputes(payment.charge)
+        recorded = {refund.provider_reference for refund in payment.refunds if refund.kind == "chargeback"}
+        if recorded - {chargeback.provider_reference for chargeback in stand.lost}:
+            raise IllegalChange("a dispute that was lost is not lost any more")
+        news = [chargeback for chargeback in stand.lost if not payment.knows(chargeback)]
+        if stand.is_open or news:
+            payment = await self._changes.change(payment, lambda now, at: now.disputed(at), self._cause)
+        if news:
+            # What became of the refunds that the provider had made, or taken on, before: of the rest was lost.
+            for refund in payment.refunds:
+                payment = await self._returns.checked(payment, refund.id)
+            payment = await self._returns.complete_all(payment)
+        for chargeback in stand.lost:
+            payment = await self._lost(payment, chargeback)
+        if stand.is_open:
+            return payment
+        return await self._changes.change(payment, lambda now, at: now.dispute_ended(at), self._cause)
+
+    async def _lost(self, payment: Payment, chargeback: Chargeback) -> Payment:
+        return await self._changes.change(payment, lambda now, at: now.charged_back(chargeback, at), self._cause)
 
     async def _settled(self, payment: Payment, outcome: Outcome | None) -> Payment:
         if outcome is None:

@@ -5,10 +5,10 @@ cron tries it with growing pauses, and staff can run it.
 """
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from payment.application.changes import Changes
-from payment.application.ports import KeptWebhook, Notice, Webhook, WebhookBook
+from payment.application.ports import KeptWebhook, Notice, Webhook, WebhookBodies, WebhookBook
 from payment.application.returns import Providers, provider_named
 from payment.application.standing import Standing
 from payment.domain.charge import RefundPending
@@ -19,12 +19,19 @@ from shared_kernel.errors import DomainError, NotFound
 from shared_kernel.ids import new_id
 
 LARGEST_BATCH = 20
+MOST_FORGOTTEN = 100
 MOST_ATTEMPTS = 12
 """Tried by the cron; with pauses of one minute, two, four and so on up to six hours that is about a day."""
 
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(hours=6)
 _log = logging.getLogger(__name__)
+
+
+async def forget_bodies(bodies: WebhookBodies, now: datetime, kept_days: int) -> int:
+    """Empty the bodies of 100 webhooks at most that are done and older than that: they hold personal data, and to know
+    a webhook again its id is enough. Answers how many."""
+    return await bodies.forget(now - timedelta(days=kept_days), MOST_FORGOTTEN)
 
 
 class Webhooks:
@@ -106,9 +113,7 @@ class Webhooks:
             raise NotFound("no payment is known by this reference", code="payment_not_found")
         cause = f"webhook {kept.id}"
         payment = await self._with_refund_reference(payment, notice, cause)
-        payment = await Standing(self._changes, self._providers, cause).looked_up(payment, notice.provider_reference)
-        if notice.disputed:
-            await self._changes.change(payment, lambda current, at: current.disputed(at), cause)
+        await Standing(self._changes, self._providers, cause).looked_up(payment, notice)
 
     async def _with_refund_reference(self, payment: Payment, notice: Notice, cause: str) -> Payment:
         refund_id, reference = notice.refund_key, notice.refund_reference

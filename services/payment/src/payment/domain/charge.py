@@ -98,3 +98,19 @@ class RefundImpossible:
 
 
 RefundOutcome = RefundDone | RefundPending | RefundImpossible
+
+
+@dataclass(frozen=True)
+class Chargeback:
+    """A dispute that was lost: so much was taken back from us. `provider_reference` is the dispute's own."""
+
+    provider_reference: str
+    amount: Money
+
+
+@dataclass(frozen=True)
+class Disputes:
+    """How the disputes about a charge stand; `is_open`: the money may yet be taken back, or stay."""
+
+    is_open: bool
+    lost: tuple[Chargeback, ...] = ()

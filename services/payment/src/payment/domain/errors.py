@@ -27,6 +27,30 @@ class RefundExceedsCaptured(Conflict):
     code = "refund_exceeds_captured"
 
 
+class RefundNotFound(NotFound):
+    """No refund has this id."""
+
+    code = "refund_not_found"
+
+
+class RefundNotDue(Conflict):
+    """The refund is not one that staff have to pay by hand."""
+
+    code = "refund_not_due"
+
+
+class RefundAlreadySettled(Conflict):
+    """Another request has recorded the refund as paid by hand."""
+
+    code = "refund_already_settled"
+
+
+class PaymentDisputed(Conflict):
+    """The payment's bank is deciding about the same money."""
+
+    code = "payment_disputed"
+
+
 class AmountNotPositive(Invalid):
     """A payment and a refund are of at least one minor unit."""
 

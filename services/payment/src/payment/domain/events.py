@@ -2,9 +2,11 @@
 
 from pydantic import JsonValue
 
-from payment.domain.payment import Payment, Refund
+from payment.domain.payment import Payment
+from payment.domain.refund import Refund
 
 _TOLD_OF_STATUS = frozenset({"pending", "captured", "declined", "expired", "cancelled", "disputed"})
+_TOLD_OF_REFUND = {"succeeded": "payment.refunded", "due": "payment.refund_due"}
 
 
 def told_by(before: Payment | None, after: Payment) -> tuple[str, dict[str, JsonValue]] | None:
@@ -24,10 +26,11 @@ def told_by(before: Payment | None, after: Payment) -> tuple[str, dict[str, Json
         data["reason"] = after.cancellation
     for refund in after.refunds:
         known = before.refund(refund.id) if before is not None else None
-        if refund.status != "pending" and (known is None or known.status != refund.status):
-            kind = "payment.refunded" if refund.status == "succeeded" else "payment.refund_due"
+        kind = _TOLD_OF_REFUND.get(refund.status)
+        if kind is not None and (known is None or known.status != refund.status):
             return kind, data | {"refund": _refund(refund), "refunded": after.refunded.model_dump()}
-    if (before is not None and before.status == after.status) or after.status not in _TOLD_OF_STATUS:
+    # A dispute that was won leads back to what was told before.
+    if (before is not None and before.status in (after.status, "disputed")) or after.status not in _TOLD_OF_STATUS:
         return None
     if after.status == "declined" and after.failure is not None:
         data["failure"] = after.failure.model_dump()
@@ -38,4 +41,6 @@ def told_by(before: Payment | None, after: Payment) -> tuple[str, dict[str, Json
 
 def _refund(refund: Refund) -> dict[str, JsonValue]:
     told: dict[str, JsonValue] = {"id": refund.id, "amount": refund.amount.model_dump(), "reason": refund.reason}
+    if refund.kind == "chargeback":
+        told["kind"] = refund.kind
     return told if refund.detail is None else told | {"detail": refund.detail}

@@ -2,8 +2,9 @@
 
 created -> pending or authorised -> captured, declined, expired or cancelled, each also at once; captured ->
 partially_refunded -> refunded, refund_due where the provider cannot give back, disputed where the customer
-objected. What the provider took after we had given the payment up is captured all the same, with a cancellation
-that gives it back. A repeated change answers the payment as it stands; an illegal one raises.
+objected: one that is won leads back to where its refunds stand, one that is lost is a refund that was made for us, so
+to refunded when nothing is left. What the provider took after we had given the payment up is captured all the same,
+with a cancellation that gives it back. A repeated change answers the payment as it stands; an illegal one raises.
 """
 
 from collections.abc import Iterable
@@ -14,13 +15,11 @@ from payment.domain.charge import (
     Authorised,
     Captured,
     Charge,
+    Chargeback,
     Declined,
     Expired,
     Outcome,
-    RefundDone,
-    RefundImpossible,
     RefundOutcome,
-    RefundPending,
     Voided,
     Waiting,
 )
@@ -29,10 +28,12 @@ from payment.domain.errors import (
     IdempotencyKeyReused,
     IllegalChange,
     NotRefundable,
+    PaymentDisputed,
     RefundExceedsCaptured,
 )
+from payment.domain.refund import Refund, Settlement, fitted
 from shared_kernel.clock import rfc3339
-from shared_kernel.contracts.payment import Failure, Instructions, Method, PaymentStatus, RefundStatus
+from shared_kernel.contracts.payment import Failure, Instructions, Method, PaymentStatus
 from shared_kernel.ids import derived_id
 from shared_kernel.money import CurrencyMismatch, Money
 
@@ -50,22 +51,6 @@ class Terms:
     amount: Money
     provider: str
     method: Method
-
-
-@dataclass(frozen=True)
-class Refund:
-    """Money to give back (pending: the provider may or may not have done it), given back, or due.
-
-    `detail` says why the provider cannot do a refund that is due.
-    """
-
-    id: str
-    amount: Money
-    reason: str
-    status: RefundStatus
-    created_at: str
-    provider_reference: str | None = None
-    detail: str | None = None
 
 
 @dataclass(frozen=True)
@@ -115,12 +100,17 @@ class Payment:
     @property
     def refundable(self) -> Money:
         """What can still be given back; a pending or due refund is not available a second time."""
-        return self.captured - self._sum(self.refunds)
+        return self.captured - self._sum(refund for refund in self.refunds if refund.status != "withdrawn")
 
     @property
     def pending_refunds(self) -> tuple[Refund, ...]:
         """The refunds whose outcome is unknown."""
         return tuple(refund for refund in self.refunds if refund.status == "pending")
+
+    def holds_back(self, refund: Refund) -> bool:
+        """Whether the refund is not to be asked for now: its payment is disputed, and the bank may give the same money
+        back. One that the provider has taken on before is asked about."""
+        return self.status == "disputed" and refund.provider_reference is None
 
     @property
     def is_cancelled(self) -> bool:
@@ -137,7 +127,7 @@ class Payment:
     @property
     def is_passing(self) -> bool:
         """Whether something about it is still to come, so that somebody has to look after it."""
-        return self.is_open or self.owes_the_rest or bool(self.pending_refunds)
+        return self.is_open or self.owes_the_rest or bool(self.pending_refunds) or self.status == "disputed"
 
     def refund(self, refund_id: str) -> Refund | None:
         """The refund with this id, if there is one."""
@@ -193,9 +183,9 @@ class Payment:
 
     def cancelling(self, reason: str, at: datetime) -> "Payment":
         """The payment marked as to be undone: from here on no new refund by staff, no successful request."""
-        is_undoable = self.status in UNDECIDED or (self.status in _REFUNDABLE and self.refundable.amount > 0)
-        is_undoable = is_undoable or (self.status in _REFUNDABLE and bool(self.pending_refunds))
-        if not is_undoable or self.cancellation is not None:
+        is_still_held = self.status in _REFUNDABLE or self.status == "disputed"
+        is_undoable = is_still_held and (self.refundable.amount > 0 or bool(self.pending_refunds))
+        if not (is_undoable or self.status in UNDECIDED) or self.cancellation is not None:
             return self
         return self._changed(at, replace(self, cancellation=reason))
 
@@ -207,13 +197,44 @@ class Payment:
             return self
         return self._changed(at, replace(self, status="disputed"))
 
+    def knows(self, chargeback: Chargeback) -> bool:
+        """Whether the loss of this dispute is recorded."""
+        return self.refund(self._chargeback_id(chargeback)) is not None
+
+    def charged_back(self, chargeback: Chargeback, at: datetime) -> "Payment":
+        """The payment after a dispute was lost: so much is gone, and refunds for which nothing is left are withdrawn.
+
+        IllegalChange when the provider says that more is gone than was held, or something else than it said before.
+        """
+        refund_id, amount = self._chargeback_id(chargeback), chargeback.amount
+        known = self.refund(refund_id)
+        held = self.captured - self.refunded
+        if known is not None and known.amount == amount:
+            return self
+        if known is not None or amount.currency != held.currency or not 0 < amount.amount <= held.amount:
+            raise IllegalChange(f"{amount} was charged back of a payment of which {held} is held")
+        lost = Refund(
+            refund_id, amount, "chargeback", "succeeded", rfc3339(at), chargeback.provider_reference, kind="chargeback"
+        )
+        left = replace(self, refunds=(*fitted(self.refunds, held.amount - amount.amount), lost))
+        return self._changed(at, replace(left, status=left._status_by_refunds()))
+
+    def dispute_ended(self, at: datetime) -> "Payment":
+        """The payment that is not disputed any more, as its refunds leave it."""
+        if self.status != "disputed":
+            return self
+        return self._changed(at, replace(self, status=replace(self, status="captured")._status_by_refunds()))
+
     def returning_the_rest(self, at: datetime) -> "Payment":
         """A cancelled payment with a pending refund of all that is left; IllegalChange when it is not cancelled."""
         if self.cancellation is None:
             raise IllegalChange("only a cancelled payment is given back as a whole")
         if not self.owes_the_rest:
             return self
-        return self._with_refund(derived_id("rfd", "cancel", self.id), self.refundable, self.cancellation, at)
+        withdrawn = sum(refund.status == "withdrawn" for refund in self.refunds)
+        # One that was withdrawn keeps its id, so what is left after it goes back under another.
+        refund_id = derived_id("rfd", "cancel", self.id, *([str(withdrawn)] if withdrawn else []))
+        return self._with_refund(refund_id, self.refundable, self.cancellation, at)
 
     def refunding(self, refund_id: str, amount: Money, reason: str, at: datetime) -> "Payment":
         """The payment with a pending refund by staff.
@@ -239,30 +260,38 @@ class Payment:
         return self._with_refund(refund_id, amount, reason, at)
 
     def refund_settled(self, refund_id: str, outcome: RefundOutcome, at: datetime) -> "Payment":
-        """The payment with the provider's answer to this refund.
+        """The payment with the provider's answer to this refund; IllegalChange for a refund that was never begun, and
+        for what the refund itself does not allow."""
+        refund = self._begun(refund_id)
+        return self._with(refund, refund.answered(outcome), at)
 
-        IllegalChange for a refund that was never begun, or one that is said to be impossible after it was done.
-        """
+    def refund_failed(self, refund_id: str, reason: str, at: datetime) -> "Payment":
+        """The payment of which this refund, done before, has failed at the provider: it is due; IllegalChange."""
+        refund = self._begun(refund_id)
+        return self._with(refund, refund.failed(reason), at)
+
+    def refund_paid_by_hand(self, refund_id: str, settlement: Settlement, at: datetime) -> "Payment":
+        """The payment of which staff have paid this refund; RefundNotDue, RefundAlreadySettled, IdempotencyKeyReused,
+        PaymentDisputed while the bank may give the same money back."""
+        refund = self._begun(refund_id)
+        if self.status == "disputed" and refund.settlement is None:
+            raise PaymentDisputed("the payment is disputed: what is due is not paid before that has ended")
+        return self._with(refund, refund.paid_by_hand(settlement), at)
+
+    def _begun(self, refund_id: str) -> Refund:
         refund = self.refund(refund_id)
         if refund is None:
             raise IllegalChange(f"the payment has no refund {refund_id}")
-        match outcome:
-            case RefundDone(reference):
-                if refund.status == "succeeded":
-                    return self
-                done = replace(refund, status="succeeded", provider_reference=reference, detail=None)
-            case RefundPending(reference):
-                if refund.status != "pending" or refund.provider_reference == reference:
-                    return self
-                done = replace(refund, provider_reference=reference)
-            case RefundImpossible(reason):
-                if refund.status == "succeeded":
-                    raise IllegalChange(f"the refund {refund_id} was done and is said to be impossible")
-                if refund.status == "due":
-                    return self
-                done = replace(refund, status="due", detail=reason)
-        changed = replace(self, refunds=tuple(done if each is refund else each for each in self.refunds))
-        return self._changed(at, replace(changed, status=changed._status_by_refunds()))
+        return refund
+
+    def _with(self, refund: Refund, changed: Refund, at: datetime) -> "Payment":
+        if changed is refund:
+            return self
+        after = replace(self, refunds=tuple(changed if each is refund else each for each in self.refunds))
+        return self._changed(at, replace(after, status=after._status_by_refunds()))
+
+    def _chargeback_id(self, chargeback: Chargeback) -> str:
+        return derived_id("rfd", "chargeback", self.id, chargeback.provider_reference)
 
     def _status_by_refunds(self) -> PaymentStatus:
         if self.refunded == self.captured:

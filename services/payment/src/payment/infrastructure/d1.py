@@ -7,13 +7,15 @@ from pydantic import TypeAdapter
 from payment.application.ports import LostRace, Notice
 from payment.domain.ledger import transfers
 from payment.domain.looks import next_look
-from payment.domain.payment import Payment, Refund
+from payment.domain.payment import Payment
+from payment.domain.refund import Refund, Settlement
 from shared_kernel.clock import rfc3339
 from shared_kernel.events import Event
 from shared_kernel.outbox import append
 from shared_kernel.sql import ConstraintViolated, Database, SqlValue, Statement
 
 _PAYMENT: TypeAdapter[Payment] = TypeAdapter(Payment)
+_SETTLEMENT: TypeAdapter[Settlement] = TypeAdapter(Settlement)
 _DUE: TypeAdapter[list[tuple[Payment, int]]] = TypeAdapter(list[tuple[Payment, int]])
 
 _JSON = """json_object(
@@ -26,8 +28,9 @@ _JSON = """json_object(
         THEN json_object('code', p.failure_code, 'detail', p.failure_detail) END),
     'cancellation', p.cancellation,
     'refunds', json((SELECT json_group_array(json_object('id', r.id, 'reason', r.reason, 'status', r.status,
-            'provider_reference', r.provider_reference, 'detail', r.detail,
-            'created_at', r.created_at, 'amount', json_object('amount', r.amount_minor, 'currency', p.currency)))
+            'provider_reference', r.provider_reference, 'detail', r.detail, 'kind', r.kind,
+            'settlement', json(r.settlement), 'created_at', r.created_at,
+            'amount', json_object('amount', r.amount_minor, 'currency', p.currency)))
         FROM (SELECT * FROM refunds WHERE payment_id = p.id ORDER BY rowid) AS r)),
     'expires_at', p.expires_at, 'created_at', p.created_at, 'updated_at', p.updated_at, 'version', p.version)"""
 
@@ -58,9 +61,10 @@ _SAVE = """
     WHERE id = ?"""
 
 _ADD_REFUND = """
-    INSERT INTO refunds (id, payment_id, amount_minor, reason, status, created_at) VALUES (?, ?, ?, ?, ?, ?)"""
+    INSERT INTO refunds (id, payment_id, amount_minor, reason, kind, status, provider_reference, created_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 
-_SET_REFUND = "UPDATE refunds SET status = ?, provider_reference = ?, detail = ? WHERE id = ?"
+_SET_REFUND = "UPDATE refunds SET status = ?, provider_reference = ?, detail = ?, settlement = ? WHERE id = ?"
 
 _TRANSFER = """
     INSERT INTO transfers (id, payment_id, from_account, to_account, amount_minor, currency, at)
@@ -195,12 +199,17 @@ def _refund_changes(before: Payment, after: Payment) -> list[Statement]:
 
 
 def _insert(payment: Payment, refund: Refund) -> Statement:
-    values = (refund.id, payment.id, refund.amount.amount, refund.reason, refund.status, refund.created_at)
+    values = (
+        refund.id, payment.id, refund.amount.amount, refund.reason, refund.kind, refund.status,
+        refund.provider_reference, refund.created_at,
+    )  # fmt: skip
     return Statement(_ADD_REFUND, values)
 
 
 def _set_refund(refund: Refund) -> Statement:
-    return Statement(_SET_REFUND, (refund.status, refund.provider_reference, refund.detail, refund.id))
+    settlement = None if refund.settlement is None else _SETTLEMENT.dump_json(refund.settlement).decode()
+    values = (refund.status, refund.provider_reference, refund.detail, settlement, refund.id)
+    return Statement(_SET_REFUND, values)
 
 
 def _told(event: Event | None) -> list[Statement]:

@@ -1,4 +1,4 @@
-"""Webhooks in D1: one row for each event id of a provider, with its body as it came."""
+"""Webhooks in D1: one row for each event id of a provider, with its body as it came until that is forgotten."""
 
 import json
 from datetime import datetime, timedelta
@@ -30,6 +30,11 @@ _KEEP = """
 _MARK = """
     UPDATE webhooks SET status = ?, failure = ?, retry_at = ?, attempts = attempts + 1
     WHERE id = ? AND status <> 'done'"""
+
+_FORGET = """
+    UPDATE webhooks SET body = '' WHERE id IN (
+        SELECT id FROM webhooks WHERE status = 'done' AND body <> '' AND received_at < ?
+        ORDER BY received_at LIMIT ?)"""
 
 _ITEM = """json_object('id', id, 'provider', provider, 'event_id', event_id, 'status', status,
     'attempts', attempts, 'failure', failure, 'received_at', received_at)"""
@@ -96,3 +101,8 @@ class D1Webhooks:
         if len(items) > len(shown):
             last = Cursor(order=NEWEST, key=shown[-1]["received_at"], id=shown[-1]["id"]).encode()
         return json.dumps({"items": shown, "next_cursor": last})
+
+    async def forget(self, received_before: datetime, limit: int) -> int:
+        """Empty the oldest bodies; what still has to act keeps its own."""
+        (forgotten,) = await self._database.batch([Statement(_FORGET, (rfc3339(received_before), limit))])
+        return forgotten.changes

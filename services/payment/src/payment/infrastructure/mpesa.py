@@ -19,9 +19,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from payment.application.ports import Http, NoAnswer, Notice, NotSent, ProviderError, Webhook
+from payment.application.ports import Http, Notice, ProviderError, Webhook
 from payment.domain.charge import (
     Captured,
     Charge,
@@ -35,6 +35,7 @@ from payment.domain.charge import (
     RefundPending,
     Waiting,
 )
+from payment.infrastructure.asking import NotAsked, ask, basic, read
 from payment.infrastructure.exponents import AmountNotTaken, rescaled
 from payment.infrastructure.mpesa_callbacks import About, Callbacks, Purpose
 from shared_kernel.clock import Clock, rfc3339
@@ -87,11 +88,17 @@ class MpesaSettings:
 
 
 def settings_from(setting: Callable[[str], str | None]) -> MpesaSettings | None:
-    """The settings, or None where a secret or our own address is missing."""
+    """The settings, or None where a secret or our own address is missing.
+
+    In production nobody may call back but from the addresses that are listed, so without a list there is none either.
+    """
     public_url, shortcode = setting("PUBLIC_URL"), setting("MPESA_SHORTCODE")
     key, secret = setting("MPESA_CONSUMER_KEY"), setting("MPESA_CONSUMER_SECRET")
     passkey, callback_secret = setting("MPESA_PASSKEY"), setting("MPESA_CALLBACK_SECRET")
     if not (public_url and shortcode and key and secret and passkey and callback_secret):
+        return None
+    addresses = tuple((setting("MPESA_CALLBACK_ADDRESSES") or "").replace(",", " ").split())
+    if not addresses and setting("ENVIRONMENT") == "production":
         return None
     return MpesaSettings(
         base_url=setting("MPESA_URL") or "https://api.safaricom.co.ke",
@@ -103,7 +110,7 @@ def settings_from(setting: Callable[[str], str | None]) -> MpesaSettings | None:
         callback_secret=callback_secret,
         initiator=setting("MPESA_INITIATOR"),
         security_credential=setting("MPESA_SECURITY_CREDENTIAL"),
-        callback_addresses=tuple((setting("MPESA_CALLBACK_ADDRESSES") or "").replace(",", " ").split()),
+        callback_addresses=addresses,
     )
 
 
@@ -129,10 +136,6 @@ class _Reply(_Shape):
         """Whether Daraja said for certain that it did nothing."""
         bad_request = self.error_code.startswith(("400.", "401.", "404."))
         return bad_request or self.error_code in _TOO_MANY_CALLS or self.response_code not in {"", "0"}
-
-
-class _NotAsked(ProviderError):
-    """No access token was to be had, so M-Pesa was asked for nothing."""
 
 
 def whole_shillings(amount: Money) -> int:
@@ -176,7 +179,7 @@ class MpesaProvider:
         }
         try:
             reply = await self._post("/mpesa/stkpush/v1/processrequest", request)
-        except _NotAsked:
+        except NotAsked:
             return Declined(Failure(code="provider_unavailable", detail="M-Pesa could not be asked for the payment"))
         if reply.is_refusal:
             return Declined(Failure(code="refused_by_mpesa", detail=reply.error_code or reply.response_code))
@@ -316,32 +319,22 @@ class MpesaProvider:
     async def _post_once(self, path: str, request: dict[str, JsonValue]) -> _Reply:
         headers = {"authorization": f"Bearer {await self._access_token()}", "content-type": "application/json"}
         url = self._settings.base_url + path
-        try:
-            answer = await self._http.send("POST", url, headers=headers, body=json.dumps(request))
-        except NotSent:
-            raise _NotAsked("M-Pesa is not asked: it has not been answering") from None
-        except NoAnswer:
-            raise ProviderError("M-Pesa did not answer in time") from None
-        try:
-            return _Reply.model_validate_json(answer.text)
-        except ValidationError:
-            raise ProviderError(f"M-Pesa answered {answer.status} with something unreadable") from None
+        return read("M-Pesa", _Reply, await ask(self._http, "M-Pesa", "POST", url, headers, json.dumps(request)))
 
     async def _access_token(self) -> str:
         if self._token and self._clock() < self._token[1]:
             return self._token[0]
-        user = base64.b64encode(f"{self._settings.consumer_key}:{self._settings.consumer_secret}".encode()).decode()
+        headers = {"authorization": basic(self._settings.consumer_key, self._settings.consumer_secret)}
         url = f"{self._settings.base_url}/oauth/v1/generate?grant_type=client_credentials"
         for _ in range(TOKEN_ATTEMPTS):
             try:
-                answer = await self._http.send("GET", url, headers={"authorization": f"Basic {user}"})
-                token = _Token.model_validate_json(answer.text)
-            except (NoAnswer, ValidationError):
+                token = read("M-Pesa", _Token, await ask(self._http, "M-Pesa", "GET", url, headers))
+            except ProviderError:
                 continue
             lifetime = timedelta(seconds=token.expires_in - TOKEN_MARGIN_SECONDS)
             self._token = (token.access_token, self._clock() + lifetime)
             return token.access_token
-        raise _NotAsked("M-Pesa gave no access token")
+        raise NotAsked("M-Pesa gave no access token")
 
 
 def _waiting(charge: Charge, provider_reference: str) -> Waiting:

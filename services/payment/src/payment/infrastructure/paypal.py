@@ -6,7 +6,6 @@ PayPal has no cancellation of such an order, nor an expiry of ours: what must no
 order's `custom_id`, after our reference, and an expired charge is not captured.
 """
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from payment.domain.charge import (
     Captured,
     Charge,
     Declined,
+    Disputes,
     Expired,
     Means,
     Outcome,
@@ -30,7 +30,8 @@ from payment.domain.charge import (
     Voided,
     Waiting,
 )
-from payment.infrastructure import paypal_webhook
+from payment.infrastructure import paypal_disputes, paypal_webhook
+from payment.infrastructure.asking import digest
 from payment.infrastructure.exponents import AmountNotTaken
 from payment.infrastructure.paypal_api import Order, PayPalApi, PayPalRefund, Refused, Tokens, paypal_amount
 from shared_kernel.clock import Clock, rfc3339
@@ -41,7 +42,7 @@ from shared_kernel.money import Money
 _LINKS = {"approve", "payer-action"}
 _TAKEN = {"COMPLETED", "PARTIALLY_REFUNDED", "REFUNDED"}
 _NOT_DECIDED = {"ORDER_ALREADY_CAPTURED", "ORDER_NOT_APPROVED", "PAYER_ACTION_REQUIRED"}
-_TRY_REFUND_LATER = {"INSUFFICIENT_FUNDS", "PENDING_CAPTURE", "RESOURCE_NOT_FOUND"}
+_TRY_REFUND_LATER = {"INSUFFICIENT_FUNDS", "PENDING_CAPTURE", "RESOURCE_NOT_FOUND", "TRANSACTION_DISPUTED"}
 _CANCELLED, _DECLINED = "cancelled", "declined."
 
 
@@ -120,8 +121,8 @@ class PayPalProvider:
         """Refund the capture; a refund that the order lists with the key's mark is not made again."""
         if charge.provider_reference is None:
             raise ProviderError("a charge that PayPal never named cannot be refunded")
-        digest = hashlib.sha256(f"{charge.reference}.{refund_key}".encode()).hexdigest()
-        mark = f"{charge.reference}.{digest}"[:127]
+        key = digest(f"{charge.reference}.{refund_key}")
+        mark = f"{charge.reference}.{key}"[:127]
         try:
             if provider_reference:
                 path = f"/v2/payments/refunds/{quote(provider_reference, '')}"
@@ -135,13 +136,17 @@ class PayPalProvider:
                 capture_id = known.unit.payments.captures[0].id
             path = f"/v2/payments/captures/{quote(capture_id or order, '')}/refund"
             body = json.dumps({"amount": paypal_amount(amount).model_dump(), "custom_id": mark})
-            return _refund_outcome(await self._api.post(PayPalRefund, path, body, f"refund-{digest}"))
+            return _refund_outcome(await self._api.post(PayPalRefund, path, body, f"refund-{key}"))
         except AmountNotTaken as refusal:
             return RefundImpossible(refusal.message)
         except Refused as refusal:
             if provider_reference or refusal.issue in _TRY_REFUND_LATER:
                 raise ProviderError(str(refusal)) from None
             return RefundImpossible(str(refusal))
+
+    async def disputes(self, charge: Charge) -> Disputes:
+        """How the disputes about the capture stand; see TellsDisputes."""
+        return await paypal_disputes.look_up(self._api, charge)
 
     async def read_webhook(self, webhook: Webhook) -> Notice:
         """What an event is about that PayPal confirms; WebhookRefused."""

@@ -3,7 +3,6 @@
 https://developer.paypal.com/api/rest/authentication/, /api/rest/responses/, /api/rest/reference/currency-codes/
 """
 
-import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,9 +10,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel, JsonValue
 
-from payment.application.ports import Http, HttpAnswer, NoAnswer, ProviderError
+from payment.application.ports import Http, HttpAnswer, ProviderError
+from payment.infrastructure.asking import ask, basic, read
 from payment.infrastructure.exponents import AmountNotTaken, rescaled
 from shared_kernel.clock import Clock
 from shared_kernel.money import EXPONENTS, Money
@@ -40,6 +40,16 @@ class Amount(BaseModel):
 
     currency_code: str
     value: str
+
+
+def money_of(amount: Amount) -> Money:
+    """Our money of PayPal's words; AmountNotTaken, ValueError for what is no amount."""
+    decimals = paypal_decimals(amount.currency_code)
+    units = Decimal(amount.value).scaleb(decimals)
+    if units != units.to_integral_value():
+        raise AmountNotTaken("PayPal tells an amount with more decimals than its currency has")
+    exponent = EXPONENTS[amount.currency_code]
+    return Money(amount=rescaled(int(units), decimals, exponent), currency=amount.currency_code)
 
 
 def paypal_amount(money: Money) -> Amount:
@@ -152,17 +162,17 @@ class PayPalApi:
     ) -> None:
         self._http = http
         self._base_url = base_url
-        self._credentials = base64.b64encode(f"{client_id}:{client_secret}".encode()).decode()
+        self._credentials = basic(client_id, client_secret)
         self._clock = clock
         self._tokens = tokens
 
     async def get(self, wanted: type[Model], path: str) -> Model:
         """The object; Refused, ProviderError."""
-        return _read(wanted, await self._ask("GET", path, None, None))
+        return read("PayPal", wanted, await self._ask("GET", path, None, None))
 
     async def post(self, wanted: type[Model], path: str, body: str, request_id: str | None = None) -> Model:
         """What was made, or how it stands now if this request id made it before; Refused, ProviderError."""
-        return _read(wanted, await self._ask("POST", path, body, request_id))
+        return read("PayPal", wanted, await self._ask("POST", path, body, request_id))
 
     async def patch(self, path: str, changes: list[JsonValue]) -> None:
         """Make the changes (RFC 6902); Refused, ProviderError."""
@@ -178,7 +188,7 @@ class PayPalApi:
             return answer
         if answer.status not in (400, 404, 422):
             raise ProviderError(f"PayPal answered {answer.status}")
-        refusal = _read(_Refusal, answer)
+        refusal = read("PayPal", _Refusal, answer)
         raise Refused(answer.status, (refusal.details[0].issue if refusal.details else "") or refusal.name)
 
     async def _send(self, method: str, path: str, body: str | None, request_id: str | None) -> HttpAnswer:
@@ -193,26 +203,16 @@ class PayPalApi:
         now = self._clock()
         if self._tokens.current is None or self._tokens.ends_at is None or now >= self._tokens.ends_at:
             headers = {
-                "authorization": f"Basic {self._credentials}",
+                "authorization": self._credentials,
                 "content-type": "application/x-www-form-urlencoded",
             }
             answer = await self._through("POST", "/v1/oauth2/token", headers, "grant_type=client_credentials")
             if answer.status != 200:
                 raise ProviderError(f"PayPal gave no access token: {answer.status}")
-            token = _read(_Token, answer)
+            token = read("PayPal", _Token, answer)
             self._tokens.current = token.access_token
             self._tokens.ends_at = now + timedelta(seconds=token.expires_in) - TOKEN_MARGIN
         return self._tokens.current
 
     async def _through(self, method: str, path: str, headers: Mapping[str, str], body: str | None) -> HttpAnswer:
-        try:
-            return await self._http.send(method, f"{self._base_url}{path}", headers=headers, body=body)
-        except NoAnswer:
-            raise ProviderError("PayPal gave no whole answer") from None
-
-
-def _read(wanted: type[Model], answer: HttpAnswer) -> Model:
-    try:
-        return wanted.model_validate_json(answer.text)
-    except ValidationError:
-        raise ProviderError("PayPal gave no answer that can be read") from None
+        return await ask(self._http, "PayPal", method, f"{self._base_url}{path}", headers, body)

@@ -42,7 +42,6 @@ class _Resource(_Unit):
     purchase_units: list[_Unit] = []
     supplementary_data: _Supplementary = _Supplementary()
     disputed_transactions: list[_Disputed] = []
-    dispute_life_cycle_stage: str | None = None
 
 
 class _Event(BaseModel):
@@ -92,6 +91,6 @@ def _notice(event: _Event, about: _Resource) -> Notice:
         reference=ours.partition(".")[0] or None,
         provider_reference=about.id if is_order else about.supplementary_data.related_ids.order_id,
         refund_reference=about.id if event.resource_type == "refund" else None,
-        # In the inquiry, buyer and seller are only talking.
-        disputed=event.event_type == "CUSTOMER.DISPUTE.CREATED" and about.dispute_life_cycle_stage != "INQUIRY",
+        # How it stands is asked.
+        disputed=event.event_type.startswith("CUSTOMER.DISPUTE."),
     )

@@ -7,7 +7,6 @@ by up to an hour, so the two together find every intent, of whatever age. Stripe
 customer is still away when the charge expires is cancelled by the look-up.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -17,6 +16,7 @@ from payment.domain.charge import (
     Captured,
     Charge,
     Declined,
+    Disputes,
     Expired,
     Means,
     Outcome,
@@ -27,7 +27,8 @@ from payment.domain.charge import (
     Voided,
     Waiting,
 )
-from payment.infrastructure import stripe_webhook
+from payment.infrastructure import stripe_disputes, stripe_webhook
+from payment.infrastructure.asking import digest
 from payment.infrastructure.exponents import AmountNotTaken
 from payment.infrastructure.stripe_api import Intent, Intents, Refunds, Refused, StripeApi, StripeRefund, stripe_amount
 from shared_kernel.clock import Clock, rfc3339
@@ -40,6 +41,7 @@ MOST_REFUND_PAGES = 10
 
 _ENDED_BY_TIME = {"abandoned", "automatic", "expired"}
 _TRY_REFUND_LATER = {"balance_insufficient", "lock_timeout", "rate_limit", "resource_missing"}
+_DISPUTED = "charge_disputed"
 _NO_WAY_TO_AUTHENTICATE = Failure(
     code="authentication_required",
     detail="the issuer wants the cardholder to authenticate, which cannot be done",
@@ -119,9 +121,16 @@ class StripeProvider:
         except AmountNotTaken as refusal:
             return RefundImpossible(refusal.message)
         except Refused as refusal:
+            # After a dispute was lost Stripe gives nothing back any more, be something left; before that it may yet.
+            if refusal.code == _DISPUTED and (await self.disputes(charge)).is_open:
+                raise ProviderError(str(refusal)) from None
             if provider_reference or refusal.code in _TRY_REFUND_LATER:
                 raise ProviderError(str(refusal)) from None
             return RefundImpossible(str(refusal))
+
+    async def disputes(self, charge: Charge) -> Disputes:
+        """How the disputes about the intent stand; see TellsDisputes."""
+        return await stripe_disputes.look_up(self._api, charge)
 
     async def read_webhook(self, webhook: Webhook) -> Notice:
         """What a signed event is about; WebhookRefused."""
@@ -222,9 +231,9 @@ class StripeProvider:
             "metadata[reference]": charge.reference,
             "metadata[refund_key]": refund_key,
         }
-        # Hashed, for a key of Stripe's has no more than 255 characters.
-        digest = hashlib.sha256(refund_key.encode()).hexdigest()
-        refund, _ = await self._api.post(StripeRefund, "refunds", fields, f"{charge.reference}:refund:{digest}")
+        # A key of Stripe's has no more than 255 characters.
+        key = f"{charge.reference}:refund:{digest(refund_key)}"
+        refund, _ = await self._api.post(StripeRefund, "refunds", fields, key)
         return refund
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import TypeVar
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from payment.application.ports import Http, NoAnswer, ProviderError
+from payment.application.ports import Http, ProviderError
+from payment.infrastructure.asking import ask, read
 from payment.infrastructure.exponents import AmountNotTaken, rescaled
 from shared_kernel.money import EXPONENTS, Money
 
@@ -28,6 +29,12 @@ def stripe_amount(amount: Money) -> int:
     if exponent == 3 and amount.amount % 10:
         raise AmountNotTaken(f"Stripe takes {amount.currency} in steps of ten of its smallest units")
     return rescaled(amount.amount, exponent, _EXPONENTS.get(amount.currency, exponent))
+
+
+def money_of(units: int, currency: str) -> Money:
+    """Our money of Stripe's units; AmountNotTaken where it is no whole number of ours."""
+    exponent = EXPONENTS[currency]
+    return Money(amount=rescaled(units, _EXPONENTS.get(currency, exponent), exponent), currency=currency)
 
 
 class Problem(BaseModel):
@@ -90,6 +97,22 @@ class Refunds(BaseModel):
     has_more: bool
 
 
+class StripeDispute(BaseModel):
+    """A dispute, or an inquiry that may become one; its amount in Stripe's units."""
+
+    id: str
+    status: str
+    amount: int
+    currency: str
+
+
+class StripeDisputes(BaseModel):
+    """All disputes about an intent that are asked for at once."""
+
+    data: list[StripeDispute]
+    has_more: bool
+
+
 class _Refusal(BaseModel):
     error: Problem
 
@@ -135,16 +158,12 @@ class StripeApi:
             headers["content-type"] = "application/x-www-form-urlencoded"
         if key:
             headers["idempotency-key"] = key
-        try:
-            answer = await self._http.send(method, f"{self._base_url}/v1/{path}", headers=headers, body=body)
-            if answer.status < 300:
-                replayed = answer.headers.get("idempotent-replayed") == "true"
-                return wanted.model_validate_json(answer.text), replayed
-            if answer.status not in (400, 402, 404):
-                raise ProviderError(f"Stripe answered {answer.status}")
-            problem = _Refusal.model_validate_json(answer.text).error
-        except (NoAnswer, ValidationError):
-            raise ProviderError("Stripe gave no answer that can be read") from None
+        answer = await ask(self._http, "Stripe", method, f"{self._base_url}/v1/{path}", headers, body)
+        if answer.status < 300:
+            return read("Stripe", wanted, answer), answer.headers.get("idempotent-replayed") == "true"
+        if answer.status not in (400, 402, 404):
+            raise ProviderError(f"Stripe answered {answer.status}")
+        problem = read("Stripe", _Refusal, answer).error
         if problem.type == "idempotency_error":
             raise ProviderError("Stripe knows the idempotency key for another request")
         raise Refused(answer.status, problem)

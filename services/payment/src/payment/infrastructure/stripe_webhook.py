@@ -17,7 +17,6 @@ class _About(BaseModel):
     id: str | None = None
     payment_intent: str | None = None
     metadata: dict[str, str] | None = None
-    status: str | None = None
 
 
 class _Data(BaseModel):
@@ -59,12 +58,11 @@ def _parts(header: str) -> tuple[str, list[str]]:
 
 
 def _notice(event: _Event, about: _About) -> Notice:
-    # An inquiry (`warning_...`) takes no money back; only a dispute does.
-    inquiry = (about.status or "").startswith("warning")
     return Notice(
         event_id=event.id,
         reference=(about.metadata or {}).get("reference"),
         provider_reference=about.id if about.object == "payment_intent" else about.payment_intent,
         refund_reference=about.id if about.object == "refund" else None,
-        disputed=event.type == "charge.dispute.created" and not inquiry,
+        # How it stands is asked; an inquiry among them takes no money back.
+        disputed=event.type.startswith("charge.dispute."),
     )

@@ -5,7 +5,6 @@ get-a-refund, list-refunds-for-a-payment, payment-webhook-notification). There i
 `reference_id` must be unique for cards only; so whatever may be a repetition is looked up before it is asked for.
 """
 
-import base64
 import hmac
 import json
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from pydantic import JsonValue, ValidationError
 
-from payment.application.ports import Http, HttpAnswer, NoAnswer, Notice, ProviderError, Webhook, WebhookRefused
+from payment.application.ports import Http, HttpAnswer, Notice, ProviderError, Webhook, WebhookRefused
 from payment.domain.charge import (
     Captured,
     Charge,
@@ -30,6 +29,7 @@ from payment.domain.charge import (
     Voided,
     Waiting,
 )
+from payment.infrastructure.asking import ask, basic, read
 from payment.infrastructure.exponents import AmountNotTaken, rescaled
 from payment.infrastructure.xendit_messages import (
     Event,
@@ -38,7 +38,6 @@ from payment.infrastructure.xendit_messages import (
     Refund,
     Refunds,
     error_code,
-    read,
     unclear,
 )
 from shared_kernel.clock import rfc3339
@@ -101,7 +100,7 @@ class XenditProvider:
                 return known
         answer = await self._call("POST", "/v3/payment_requests", request)
         if answer.status in (200, 201):
-            return _outcome(charge, read(PaymentRequest, answer))
+            return _outcome(charge, read("Xendit", PaymentRequest, answer))
         code = error_code(answer)
         if answer.status == 409:
             known = await self.look_up(charge)
@@ -126,7 +125,7 @@ class XenditProvider:
             return outcome
         answer = await self._call("POST", _path(found.payment_request_id) + "/cancel")
         if answer.status == 200:
-            return _outcome(charge, read(PaymentRequest, answer))
+            return _outcome(charge, read("Xendit", PaymentRequest, answer))
         if answer.status == 400:
             # It was paid, or it ended, since it was looked up.
             return await self.look_up(replace(charge, provider_reference=found.payment_request_id))
@@ -145,7 +144,7 @@ class XenditProvider:
         if provider_reference is not None:
             answer = await self._call("GET", f"/v3/refunds/{quote(provider_reference, safe='')}")
             if answer.status == 200:
-                return _refund_outcome(read(Refund, answer), amount)
+                return _refund_outcome(read("Xendit", Refund, answer), amount)
             raise unclear(answer)
         found = await self._find(charge)
         if found is None or found.latest_payment_id is None:
@@ -166,7 +165,7 @@ class XenditProvider:
             },
         )
         if answer.status in (200, 201):
-            return _refund_outcome(read(Refund, answer), amount)
+            return _refund_outcome(read("Xendit", Refund, answer), amount)
         code = error_code(answer)
         if answer.status == 409:
             known = await self._refund_with(payment_id, refund_key)
@@ -236,37 +235,29 @@ class XenditProvider:
             if answer.status == 404 and error_code(answer) == "DATA_NOT_FOUND":
                 return None
             if answer.status == 200:
-                return read(PaymentRequest, answer)
+                return read("Xendit", PaymentRequest, answer)
             raise unclear(answer)
         query = urlencode({"reference_id": charge.reference, "limit": 10})
         answer = await self._call("GET", f"/v3/payment_requests?{query}")
         if answer.status != 200:
             raise unclear(answer)
-        ours = [each for each in read(PaymentRequests, answer).data if each.reference_id == charge.reference]
+        ours = [each for each in read("Xendit", PaymentRequests, answer).data if each.reference_id == charge.reference]
         return min(ours, key=lambda each: each.weight, default=None)
 
     async def _refund_with(self, payment_id: str, refund_key: str) -> Refund | None:
         answer = await self._call("GET", f"/v3/refunds?{urlencode({'payment_id': payment_id})}")
         if answer.status != 200:
             raise unclear(answer)
-        return next((each for each in read(Refunds, answer).root if each.reference_id == refund_key), None)
+        return next((each for each in read("Xendit", Refunds, answer).root if each.reference_id == refund_key), None)
 
     async def _call(self, method: str, path: str, body: JsonValue = None) -> HttpAnswer:
-        credentials = base64.b64encode(f"{self._settings.secret_key}:".encode()).decode()
         headers = {
-            "authorization": f"Basic {credentials}",
+            "authorization": basic(self._settings.secret_key),
             "api-version": API_VERSION,
             "content-type": "application/json",
         }
-        try:
-            return await self._http.send(
-                method,
-                self._settings.base_url + path,
-                headers=headers,
-                body=None if body is None else json.dumps(body),
-            )
-        except NoAnswer:
-            raise ProviderError("Xendit gave no answer in time") from None
+        text = None if body is None else json.dumps(body)
+        return await ask(self._http, "Xendit", method, self._settings.base_url + path, headers, text)
 
 
 def _path(payment_request_id: str) -> str:

@@ -1,11 +1,10 @@
 """What Xendit answers and tells, as far as the adapter reads it.
 
-Source: the schemas of docs.xendit.co/apidocs (Payments API v3). What is not as documented is a ProviderError that
-says nothing of what was in it: an answer may repeat what was sent.
+Source: the schemas of docs.xendit.co/apidocs (Payments API v3). An answer may repeat what was sent, so nothing but its
+code is passed on.
 """
 
 from decimal import Decimal
-from typing import TypeVar
 
 from pydantic import BaseModel, Field, JsonValue, RootModel, ValidationError
 
@@ -87,17 +86,6 @@ class Event(BaseModel):
 
     event: str
     data: Subject
-
-
-_Read = TypeVar("_Read", bound=BaseModel)
-
-
-def read(kind: type[_Read], answer: HttpAnswer) -> _Read:
-    """The answer's body; ProviderError."""
-    try:
-        return kind.model_validate_json(answer.text)
-    except ValidationError:
-        raise ProviderError("Xendit's answer is not as documented") from None
 
 
 def error_code(answer: HttpAnswer) -> str:
