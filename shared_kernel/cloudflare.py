@@ -14,6 +14,7 @@ import js
 from pyodide.ffi import JsException, jsnull, to_js
 from workers import import_from_javascript
 
+from shared_kernel.clock import system_clock
 from shared_kernel.outbox import Subscriptions, drain
 from shared_kernel.rpc import CallFailed, Transport
 from shared_kernel.sql import ConstraintViolated, Outcome, Row, SqlValue, Statement
@@ -134,7 +135,7 @@ def subscriptions() -> Subscriptions:
 
 async def send_outbox(database: D1) -> None:
     """Send what this Worker's outbox holds to the queues that want it."""
-    await drain(database, subscriptions(), producer)
+    await drain(database, subscriptions(), producer, system_clock)
 
 
 class QueueMessage:

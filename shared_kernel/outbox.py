@@ -1,22 +1,35 @@
 """The outbox: an event is written in the transaction of the change that it tells, and sent afterwards.
 
-The same two functions serve D1 and a Durable Object's storage. What crashed between the commit and the
-send is sent by the next sweep, so an event goes out at least once. Each schema that uses it holds
-`CREATE TABLE outbox (position INTEGER PRIMARY KEY, event TEXT NOT NULL) STRICT`.
+Many calls send at the same time, in many isolates. Each claims the rows that it sends, for a short time, so
+that the others pass them over. What crashed after its claim is sent when the claim has run out, so an event
+goes out at least once, and normally no more than that. Each schema that uses it holds
+`CREATE TABLE outbox (position INTEGER PRIMARY KEY, event TEXT NOT NULL, claimed_until TEXT) STRICT`.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Protocol
 
+from shared_kernel.clock import Clock, rfc3339
 from shared_kernel.events import Event
 from shared_kernel.sql import Database, Statement
 
+CLAIM_SECONDS = 30
+"""Far longer than a queue takes to answer: whoever is slower than this has most likely ended."""
 RELAYS_PER_DRAIN = 20
 LARGEST_BATCH = 100
 LARGEST_BATCH_BYTES = 240_000
 """A queue takes at most 100 messages and 256 KB in one `sendBatch` (Cloudflare Queues, limits); the margin
 is for what the queue adds to each message."""
+
+_CLAIM = """UPDATE outbox SET claimed_until = ?1 WHERE position IN (
+    SELECT position FROM outbox WHERE claimed_until IS NULL OR claimed_until <= ?2 ORDER BY position LIMIT ?3
+) RETURNING position, event"""
+# A position is given again once it is free, so who comes after the end of his claim must not touch what stands there.
+_FREE = """UPDATE outbox SET claimed_until = NULL
+    WHERE position IN (SELECT value FROM json_each(?)) AND claimed_until = ?"""
+_FORGET = "DELETE FROM outbox WHERE position IN (SELECT value FROM json_each(?)) AND claimed_until = ?"
 
 
 class Queue(Protocol):
@@ -36,29 +49,36 @@ def append(event: Event) -> Statement:
     return Statement("INSERT INTO outbox (event) VALUES (?)", (event.model_dump_json(),))
 
 
-async def relay(database: Database, subscriptions: Subscriptions, queue: Callable[[str], Queue]) -> int:
-    """Send the oldest events to their subscribers, then forget them; answers how many went out.
+async def relay(database: Database, subscriptions: Subscriptions, queue: Callable[[str], Queue], clock: Clock) -> int:
+    """Send the oldest events that nobody else is sending, then forget them; answers how many went out.
 
     At most 100 events a call. When a queue refuses, the rows stay for the next sweep (those that were
     already sent go out again: consumers know them by their id).
     """
-    rows = await database.rows("SELECT position, event FROM outbox ORDER BY position LIMIT ?", LARGEST_BATCH)
-    if not rows:
+    now = clock()
+    claim = rfc3339(now + timedelta(seconds=CLAIM_SECONDS))
+    # One statement, so that no two calls can have the same row; its rows come back in any order.
+    claimed = await database.rows(_CLAIM, claim, rfc3339(now), LARGEST_BATCH)
+    if not claimed:
         return 0
-    for binding, events in by_subscriber([str(row["event"]) for row in rows], subscriptions).items():
-        for portion in in_portions(events):
-            await queue(binding).send_batch(portion)
-    positions = json.dumps([row["position"] for row in rows])
-    await database.batch(
-        [Statement("DELETE FROM outbox WHERE position IN (SELECT value FROM json_each(?))", (positions,))]
-    )
-    return len(rows)
+    events = {int(str(row["position"])): str(row["event"]) for row in claimed}
+    positions = json.dumps(sorted(events))
+    try:
+        texts = [events[position] for position in sorted(events)]
+        for binding, wanted in by_subscriber(texts, subscriptions).items():
+            for portion in in_portions(wanted):
+                await queue(binding).send_batch(portion)
+    except Exception:
+        await database.batch([Statement(_FREE, (positions, claim))])
+        raise
+    await database.batch([Statement(_FORGET, (positions, claim))])
+    return len(events)
 
 
-async def drain(database: Database, subscriptions: Subscriptions, queue: Callable[[str], Queue]) -> None:
-    """Relay until the outbox is empty, or 20 times: what is left then waits for the next sweep."""
+async def drain(database: Database, subscriptions: Subscriptions, queue: Callable[[str], Queue], clock: Clock) -> None:
+    """Relay until nothing is left to claim, or 20 times: what is left then waits for the next sweep."""
     for _ in range(RELAYS_PER_DRAIN):
-        if await relay(database, subscriptions, queue) < LARGEST_BATCH:
+        if await relay(database, subscriptions, queue, clock) < LARGEST_BATCH:
             return
 
 

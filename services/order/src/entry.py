@@ -30,8 +30,7 @@ from shared_kernel.cloudflare import (
     wait_until,
 )
 from shared_kernel.contracts import inventory, order, payment, product
-from shared_kernel.events import Event
-from shared_kernel.inbox import after, consume
+from shared_kernel.inbox import consume
 from shared_kernel.rpc import Call, CircuitBreaker, Principal, object_serves, remote, serves
 from shared_kernel.tracing import next_traceparent
 
@@ -77,12 +76,12 @@ class Default(WorkerEntrypoint):
                 await order_list.bury(message.body)
                 message.ack()
         else:
-            await consume(messages, lambda event: handle(event, order_list, _payment_heard))
+            database = D1(bindings().DB)
+            await consume(database, messages, system_clock, lambda event: handle(event, order_list, _payment_heard))
 
 
-async def _payment_heard(event: Event, order_id: str, told: HearOfPayment) -> None:
-    order_object = _aggregate(order_id, _own_call("order-inbox", event.traceparent))
-    await after(D1(bindings().DB), event, system_clock, lambda: order_object.hear_of_payment(told))
+async def _payment_heard(order_id: str, told: HearOfPayment, traceparent: str) -> None:
+    await _aggregate(order_id, _own_call("order-inbox", traceparent)).hear_of_payment(told)
 
 
 @serves(order.Admin, lambda call: OrderAdmin(_order_list(), call.principal))
@@ -90,12 +89,8 @@ class Admin(WorkerEntrypoint):
     """For staff."""
 
 
-def _history(instance: DurableObject) -> StoredHistory:
-    return StoredHistory(ObjectStorage.of(instance.ctx), _now_ms)
-
-
-async def _send(history: StoredHistory) -> None:
-    await history.relay(subscriptions(), producer)
+async def _send(history: StoredHistory) -> bool:
+    return await history.relay(subscriptions(), producer)
 
 
 async def _follow_up(history: StoredHistory, placed_order_id: str | None) -> None:
@@ -112,8 +107,8 @@ def _sagas() -> WorkflowSagas:
     return WorkflowSagas(lambda: bindings().ORDER_SAGA, PAYMENT_SETTLED)
 
 
-def _served(instance: DurableObject, call: Call) -> OrderAggregate:
-    history = _history(instance)
+def _served(instance: "OrderObject", call: Call) -> OrderAggregate:
+    history = instance.history
     return OrderAggregate(history, call, system_clock, lambda placed: wait_until(_follow_up(history, placed)))
 
 
@@ -148,9 +143,14 @@ def _own_call(name: str, traceparent: str | None) -> Call:
 class OrderObject(DurableObject):
     """One order: its events, and the alarm that does not rest before the order has ended."""
 
+    def __init__(self, ctx: Any, env: Any) -> None:
+        super().__init__(ctx, env)
+        self.storage = ObjectStorage.of(self.ctx)
+        self.history = StoredHistory(self.storage, _now_ms)
+
     async def alarm(self, info: Any = None) -> None:
         """Reconcile, and look again later; what breaks is logged and tried again at the next alarm."""
-        history, storage = _history(self), ObjectStorage.of(self.ctx)
+        history = self.history
         version = len(history.recorded())
         try:
             again = await _reconciler(history).run()
@@ -161,7 +161,7 @@ class OrderObject(DurableObject):
             # The change has set an alarm of its own, which a longer pause must not put off.
             again = FIRST_WAKE_SECONDS if again is None else min(again, FIRST_WAKE_SECONDS)
         if again is not None:
-            storage.wake_at(_now_ms() + again * 1000)
+            self.storage.wake_at(_now_ms() + again * 1000)
 
 
 class OrderSaga(WorkflowEntrypoint):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared_kernel.events import Event, event
-from shared_kernel.inbox import RETRY_DELAY_SECONDS, after, consume, once
+from shared_kernel.inbox import RETRY_DELAY_SECONDS, consume, once
 from shared_kernel.sql import ConstraintViolated, Statement
 from tests.unit.sqlite_database import SqliteDatabase
 
@@ -56,22 +56,6 @@ def test_the_same_event_takes_effect_once() -> None:
     assert effects(database) == ["a"]
 
 
-def test_an_effect_elsewhere_is_had_once_and_again_when_it_broke() -> None:
-    database = SqliteDatabase(SCHEMA)
-    tries: list[str] = []
-
-    async def elsewhere() -> None:
-        tries.append("tried")
-        if len(tries) == 1:
-            raise ConnectionError("elsewhere is away")
-
-    with pytest.raises(ConnectionError):
-        run(after(database, told(), lambda: NOW, elsewhere))
-    assert run(after(database, told(), lambda: NOW, elsewhere)) is True
-    assert run(after(database, told(), lambda: NOW, elsewhere)) is False
-    assert len(tries) == 2
-
-
 def test_the_same_id_of_another_source_is_another_event() -> None:
     database = SqliteDatabase(SCHEMA)
     assert run(once(database, told(), NOW, effect("a"))) is True
@@ -94,29 +78,69 @@ def test_an_event_that_another_delivery_wrote_at_the_same_moment_was_done_before
     assert effects(database) == ["a"]
 
 
-def test_each_message_of_a_batch_has_its_own_fate() -> None:
-    messages = [Message(told(subject=subject).model_dump_json()) for subject in ("a", "broken", "c")]
-    handled: list[str] = []
+ACKNOWLEDGED, AGAIN = ["ack"], [f"retry in {RETRY_DELAY_SECONDS}"]
 
-    async def handle(received: Event) -> None:
+
+class Consumer:
+    """Has the effect of each event; the subject tells what goes wrong with it, and `elsewhere` who was handled."""
+
+    def __init__(self) -> None:
+        self.database = SqliteDatabase(SCHEMA)
+        self.elsewhere: list[str] = []
+
+    async def handle(self, received: Event) -> list[Statement]:
         if received.subject == "broken":
             raise RuntimeError("no")
-        handled.append(received.subject)
+        self.elsewhere.append(received.subject)
+        return effect(received.subject)
 
-    run(consume(messages, handle))
-    assert handled == ["a", "c"]
-    assert [message.fate for message in messages] == [["ack"], [f"retry in {RETRY_DELAY_SECONDS}"], ["ack"]]
+    def consume(self, *bodies: str) -> list[list[str]]:
+        messages = [Message(body) for body in bodies]
+        run(consume(self.database, messages, lambda: NOW, self.handle))
+        return [message.fate for message in messages]
+
+
+def body(subject: str, id: str | None = None) -> str:
+    return told(id or f"evt-{subject}", subject).model_dump_json()
+
+
+def test_each_message_of_a_batch_has_its_own_fate() -> None:
+    consumer = Consumer()
+    fates = consumer.consume(body("a"), body("broken"), "nonsense", body("c"))
+    assert fates == [ACKNOWLEDGED, AGAIN, AGAIN, ACKNOWLEDGED]
+    assert effects(consumer.database) == ["a", "c"]
+
+
+def test_an_effect_that_cannot_be_written_keeps_no_other_of_its_batch_from_it() -> None:
+    consumer = Consumer()
+    assert consumer.consume(body("a"), body("impossible"), body("c")) == [ACKNOWLEDGED, AGAIN, ACKNOWLEDGED]
+    assert effects(consumer.database) == ["a", "c"]
+
+
+def test_an_event_that_comes_again_is_acknowledged_and_has_no_effect_anywhere() -> None:
+    consumer = Consumer()
+    assert consumer.consume(body("a"), body("b"), body("a")) == [ACKNOWLEDGED] * 3
+    assert consumer.consume(body("b"), body("c")) == [ACKNOWLEDGED] * 2
+    assert (effects(consumer.database), consumer.elsewhere) == (["a", "b", "c"], ["a", "b", "c"])
+
+
+def test_an_event_that_another_batch_wrote_meanwhile_is_acknowledged() -> None:
+    consumer = Consumer()
+    consumer.database.meanwhile = lambda: once(consumer.database, told("evt-a", "a"), NOW, effect("a"))
+    assert consumer.consume(body("a"), body("b")) == [ACKNOWLEDGED] * 2
+    assert effects(consumer.database) == ["a", "b"]
+
+
+def test_nothing_is_handled_and_all_is_kept_while_the_database_is_away() -> None:
+    consumer = Consumer()
+    consumer.database.close()
+    assert consumer.consume(body("a"), body("b")) == [AGAIN] * 2
+    assert consumer.elsewhere == []
 
 
 @pytest.mark.parametrize(
     "body", ["", "{}", "nonsense", told().model_dump_json().replace('"1.0"', '"0.3"'), '{"id": "evt-1"}']
 )
 def test_what_is_not_an_event_is_neither_handled_nor_lost(body: str) -> None:
-    handled: list[Event] = []
-
-    async def handle(received: Event) -> None:
-        handled.append(received)
-
-    message = Message(body)
-    run(consume([message], handle))
-    assert (handled, message.fate) == ([], [f"retry in {RETRY_DELAY_SECONDS}"])
+    consumer = Consumer()
+    assert (consumer.consume(body), consumer.elsewhere) == ([AGAIN], [])

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-Failure = TypeVar("Failure", bound=Exception)
+Failure = TypeVar("Failure", bound=BaseException)
 
 
 @contextmanager

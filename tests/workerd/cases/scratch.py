@@ -6,7 +6,7 @@ from shared_kernel.events import Event, event
 from shared_kernel.sql import Statement
 
 SCHEMA = (
-    "CREATE TABLE outbox (position INTEGER PRIMARY KEY, event TEXT NOT NULL) STRICT",
+    "CREATE TABLE outbox (position INTEGER PRIMARY KEY, event TEXT NOT NULL, claimed_until TEXT) STRICT",
     "CREATE TABLE inbox (event_id TEXT PRIMARY KEY, received_at TEXT NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE TABLE effects (subject TEXT NOT NULL CHECK (subject <> 'impossible')) STRICT",
     "CREATE TABLE deliveries (queue TEXT NOT NULL, body TEXT NOT NULL) STRICT",

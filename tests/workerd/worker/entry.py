@@ -15,7 +15,7 @@ from shared_kernel.clock import system_clock
 from shared_kernel.cloudflare import D1, ObjectStorage, QueueMessage, QueueProducer, bindings, log_to_console, transport
 from shared_kernel.errors import Conflict
 from shared_kernel.events import Event
-from shared_kernel.inbox import consume, once
+from shared_kernel.inbox import consume
 from shared_kernel.rpc import Call, serves
 from shared_kernel.sql import Database, Statement
 from tests.workerd.cases import collection, scratch
@@ -58,12 +58,12 @@ class Default(WorkerEntrypoint):
                 message.ack()
             return
 
-        async def take_effect(event: Event) -> None:
+        async def effect(event: Event) -> list[Statement]:
             if event.subject.startswith("poison"):
                 raise RuntimeError("this event cannot be handled")
-            await once(database, event, system_clock(), scratch.effect(event.subject))
+            return scratch.effect(event.subject)
 
-        await consume(messages, take_effect)
+        await consume(database, messages, system_clock, effect)
 
 
 class _Told:

@@ -32,7 +32,7 @@ async def waiting(database: Database) -> int:
 async def test_what_the_outbox_held_takes_effect_on_the_other_side(scratch_db: Database, queue: QueueProducer) -> None:
     subjects = [f"naïve \U0001f455 {number:03d}" for number in range(100)]
     await scratch_db.batch([append(thing_made(subject, "é" * 4000)) for subject in subjects])
-    assert await relay(scratch_db, SUBSCRIPTIONS, lambda _: queue) == 100
+    assert await relay(scratch_db, SUBSCRIPTIONS, lambda _: queue, system_clock) == 100
     assert await waiting(scratch_db) == 0
 
     async def all_had_effect() -> bool:
@@ -44,7 +44,7 @@ async def test_what_the_outbox_held_takes_effect_on_the_other_side(scratch_db: D
 async def test_what_the_queue_refuses_stays_in_the_outbox(scratch_db: Database, queue: QueueProducer) -> None:
     await scratch_db.batch([append(thing_made("small")), append(thing_made("large", TOO_MUCH))])
     with raises(Exception):
-        await relay(scratch_db, SUBSCRIPTIONS, lambda _: queue)
+        await relay(scratch_db, SUBSCRIPTIONS, lambda _: queue, system_clock)
     assert await waiting(scratch_db) == 2
 
 

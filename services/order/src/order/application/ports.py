@@ -18,6 +18,7 @@ from shared_kernel.contracts.model import Nothing
 from shared_kernel.contracts.order import GetEvents, GetOrder, ListOrders, Order, Placed, PlacedOrder
 from shared_kernel.events import Event
 from shared_kernel.rpc import Json
+from shared_kernel.sql import Statement
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,8 @@ class OrderList(Protocol):
         """The version that the list shows of the order; 0 when it does not show it yet."""
         ...
 
-    async def apply(self, event: Event) -> None:
-        """Bring the order's row to the event's version, unless it is at a later one."""
+    def applied(self, event: Event) -> Statement:
+        """What brings the order's row to the event's version, unless it is at a later one; ValidationError."""
         ...
 
     async def bury(self, body: str) -> None:

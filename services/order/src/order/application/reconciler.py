@@ -32,8 +32,8 @@ LONGEST_PAUSE_SECONDS = 3600
 class Reconciler:
     """One ringing of an order's alarm.
 
-    `carry_out` commands the order; `send` relays the outbox, and raises when a queue refuses; `publish` puts an
-    event into it once more.
+    `carry_out` commands the order; `send` relays the outbox, answers whether nothing is left in it, and raises when
+    a queue refuses; `publish` puts an event into it once more.
     """
 
     history: History
@@ -41,7 +41,7 @@ class Reconciler:
     order_list: OrderList
     charges: Charges
     carry_out: Callable[[Command], Awaitable[object]]
-    send: Callable[[], Awaitable[None]]
+    send: Callable[[], Awaitable[bool]]
     publish: Callable[[Event], None]
     clock: Clock
 
@@ -62,7 +62,8 @@ class Reconciler:
         # What is heard of an order that is being turned back is kept until it has ended.
         if heard is not None and (order.ended or order.rejection is None):
             self.history.keep_private(HEARD, None)
-        return again
+        # Who is sending at this moment may end in the middle of it.
+        return again if await self.send() else FIRST_PAUSE_SECONDS
 
     async def _advance(self, order: Order, recorded: Sequence[Recorded], heard: str | None) -> int:
         now = self.clock()
@@ -84,10 +85,11 @@ class Reconciler:
         version = announced_version(recorded)
         if version == 0 or await self.order_list.version_of(order.id) >= version:
             return self._pause() if after is not None and after.money_is_out else None
-        last = announcement(recorded[:version], self.history.private(TRACEPARENT) or "")
-        if last is not None:
-            self.publish(last)
-        await self.send()
+        # What was sent a moment ago may still be on its way; sent again, it would only make a long queue longer.
+        if _older(recorded[version - 1].occurred_at, self.clock()):
+            last = announcement(recorded[:version], self.history.private(TRACEPARENT) or "")
+            if last is not None:
+                self.publish(last)
         return self._pause()
 
     async def _payment(self, order: Order) -> Payment:

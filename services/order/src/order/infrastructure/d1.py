@@ -6,7 +6,6 @@ from shared_kernel.clock import Clock, rfc3339
 from shared_kernel.contracts.order import ListOrders, OrderSummary
 from shared_kernel.cursor import Cursor
 from shared_kernel.events import Event
-from shared_kernel.inbox import once
 from shared_kernel.rpc import Json
 from shared_kernel.sql import Database, SqlValue, Statement
 
@@ -55,9 +54,8 @@ class D1OrderList:
         """The version that the list shows; 0 for none."""
         return int(await self._database.text("SELECT version FROM orders WHERE id = ?", order_id) or 0)
 
-    async def apply(self, event: Event) -> None:
-        """Bring the row to the event's version; an event that was seen, or is late, changes nothing."""
-        now = self._clock()
+    def applied(self, event: Event) -> Statement:
+        """Brings the row to the event's version; an event that is late changes nothing."""
         summary = OrderSummary.model_validate(event.data)
         row = (
             event.subject,
@@ -68,9 +66,9 @@ class D1OrderList:
             summary.total.currency,
             summary.version,
             summary.placed_at,
-            rfc3339(now),
+            rfc3339(self._clock()),
         )
-        await once(self._database, event, now, [Statement(_APPLY, row)])
+        return Statement(_APPLY, row)
 
     async def bury(self, body: str) -> None:
         """Keep a message that could not be handled."""

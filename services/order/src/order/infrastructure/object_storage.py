@@ -11,7 +11,15 @@ from typing import Protocol
 from order.application.ports import Recorded, VersionConflict
 from order.domain.events import read_event, write_event
 from shared_kernel.events import Event
-from shared_kernel.outbox import LARGEST_BATCH, Queue, Subscriptions, append, by_subscriber
+from shared_kernel.outbox import (
+    CLAIM_SECONDS,
+    LARGEST_BATCH,
+    RELAYS_PER_DRAIN,
+    Queue,
+    Subscriptions,
+    append,
+    by_subscriber,
+)
 from shared_kernel.sql import ConstraintViolated, Row, SqlValue
 
 FIRST_WAKE_SECONDS = 10
@@ -50,11 +58,12 @@ class Storage(Protocol):
 
 
 class StoredHistory:
-    """The order's `History`, with its outbox."""
+    """The order's `History`, with its outbox: one for the object, as long as that is in memory."""
 
     def __init__(self, storage: Storage, now_ms: Callable[[], int]) -> None:
         self._storage = storage
         self._now_ms = now_ms
+        self._sending_until_ms = 0
 
     def recorded(self) -> list[Recorded]:
         """All events by sequence; none where nothing was ever stored."""
@@ -91,15 +100,35 @@ class StoredHistory:
         """Set the alarm to now."""
         self._storage.wake_at(self._now_ms())
 
-    async def relay(self, subscriptions: Subscriptions, queue: Callable[[str], Queue]) -> None:
-        """Send what the outbox holds, then forget it; what a queue refuses stays for the next alarm."""
+    async def relay(self, subscriptions: Subscriptions, queue: Callable[[str], Queue]) -> bool:
+        """Send what the outbox holds, then forget it; what a queue refuses stays for the next alarm.
+
+        Answers whether nothing is left: not so while another call of this object is sending. That it is, is
+        kept in memory, which ends with the object, and not for long, as a call may end in the middle.
+        """
         if not self._exists():
-            return
-        rows = self._storage.execute("SELECT position, event FROM outbox ORDER BY position LIMIT ?", LARGEST_BATCH)
-        for binding, events in by_subscriber([str(row["event"]) for row in rows], subscriptions).items():
-            await queue(binding).send_batch(events)
-        for row in rows:
-            self._storage.execute("DELETE FROM outbox WHERE position = ?", row["position"])
+            return True
+        for _ in range(RELAYS_PER_DRAIN):
+            rows = self._storage.execute("SELECT position, event FROM outbox ORDER BY position LIMIT ?", LARGEST_BATCH)
+            if not rows:
+                return True
+            if self._now_ms() < self._sending_until_ms:
+                return False
+            until_ms = self._sending_until_ms = self._now_ms() + CLAIM_SECONDS * 1000
+            try:
+                for binding, events in by_subscriber([str(row["event"]) for row in rows], subscriptions).items():
+                    await queue(binding).send_batch(events)
+            finally:
+                is_overtaken = self._sending_until_ms != until_ms
+                if not is_overtaken:
+                    self._sending_until_ms = 0
+            if is_overtaken:
+                # Somebody else sent these meanwhile, and others may stand at their positions.
+                return False
+            # Nothing waits between here and the next look, so what came in meanwhile is not left to nobody.
+            for row in rows:
+                self._storage.execute("DELETE FROM outbox WHERE position = ?", row["position"])
+        return False
 
     def _append(self, recorded: Sequence[Recorded], outgoing: Sequence[Event]) -> None:
         self._make_tables()
