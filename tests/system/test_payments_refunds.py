@@ -10,9 +10,10 @@ from shared_kernel.contracts.payment import Payment
 from shared_kernel.money import Money
 from tests.system.payment_ways import QUANTITY, STOCKED, WAYS, Placed, Way, assert_agree, assert_stock, paid
 from tests.system.providers import Providers
-from tests.system.shop import Shop, problem
+from tests.system.shop import Shop, at_once, problem
 
 _DONE_WITHIN_SECONDS = 30
+AT_ONCE = 20
 
 refundable = pytest.mark.parametrize("way", [way for way in WAYS if way.refunds != "nothing"], ids=str)
 in_parts = pytest.mark.parametrize("way", [way for way in WAYS if way.refunds == "parts"], ids=str)
@@ -75,6 +76,38 @@ def test_refund_whose_answer_is_lost_is_given_back_once(shop: Shop, providers: P
     _assert_returned(shop, providers, placed, placed.order.total)
 
 
+@refundable
+def test_whole_refund_that_is_asked_for_twenty_times_at_once_is_made_once(
+    shop: Shop, providers: Providers, way: Way
+) -> None:
+    placed = paid(shop, providers, way)
+    _ask_at_once(shop, placed, placed.order.total)
+    _wait(shop, placed, lambda payment: payment.status == "refunded")
+    _assert_returned(shop, providers, placed, placed.order.total)
+
+
+@in_parts
+def test_part_that_is_asked_for_twenty_times_at_once_is_given_back_once(
+    shop: Shop, providers: Providers, way: Way
+) -> None:
+    placed = paid(shop, providers, way)
+    part = Money(amount=placed.order.total.amount // 4, currency=way.currency)
+    _ask_at_once(shop, placed, part)
+    _wait(shop, placed, lambda payment: payment.refunded == part)
+    _assert_returned(shop, providers, placed, part)
+
+
+@refundable
+def test_of_two_whole_refunds_at_once_one_is_refused(shop: Shop, providers: Providers, way: Way) -> None:
+    placed = paid(shop, providers, way)
+    answers = at_once(
+        [_key(), _key()], lambda key: shop.send_refund(placed.payment_id, placed.order.total, key).status_code
+    )
+    assert sorted(answers) == [201, 409]
+    _wait(shop, placed, lambda payment: payment.status == "refunded")
+    _assert_returned(shop, providers, placed, placed.order.total)
+
+
 @pytest.mark.parametrize("way", [way for way in WAYS if way.refunds != "parts"], ids=str)
 def test_refund_that_the_provider_cannot_make_is_due(shop: Shop, providers: Providers, way: Way) -> None:
     placed = paid(shop, providers, way)
@@ -89,6 +122,14 @@ def test_refund_that_the_provider_cannot_make_is_due(shop: Shop, providers: Prov
 
 def _key() -> str:
     return str(uuid.uuid4())
+
+
+def _ask_at_once(shop: Shop, placed: Placed, amount: Money) -> None:
+    """One request of staff twenty times at the same time, which are one refund."""
+    key = _key()
+    answers = at_once(range(AT_ONCE), lambda _: shop.refund(placed.payment_id, amount, key))
+    assert {(answer.id, answer.amount.amount) for answer in answers} == {(answers[0].id, amount.amount)}
+    assert {answer.status for answer in answers} <= {"pending", "succeeded"}
 
 
 def _refund_request(placed: Placed, key: str, shop: Shop) -> tuple[str, dict[str, object], dict[str, str]]:

@@ -145,7 +145,7 @@ def test_refund_waits_until_the_dispute_has_ended(end: str | int, status: str, g
         await _tell(world, "evt_disputed")
         again = await world.admin().refund(refund(400, key="a"))
         assert (again.status, again.replayed, bank.given_back) == ("pending", True, {})
-        world.later(seconds=61)
+        world.later(seconds=91)
         await world.reconcile()
         assert bank.given_back == {}
         bank.dispute = "won" if end == "won" else int(end)

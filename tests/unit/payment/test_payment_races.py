@@ -71,7 +71,16 @@ def _assert_book_agrees(world: World) -> None:
 @pytest.mark.parametrize(
     ("token", "outcomes"),
     [
-        ("tok_ok", {("PaymentCancelled", "cancelled"), ("PaymentCancelled", "refunded"), ("captured", "refunded")}),
+        (
+            "tok_ok",
+            {
+                ("PaymentCancelled", "cancelled"),
+                ("PaymentCancelled", "refunded"),
+                # The request, which comes too late, is the one that asks for the refund.
+                ("PaymentCancelled", "captured"),
+                ("captured", "refunded"),
+            },
+        ),
         ("tok_lost", {("PaymentCancelled", "cancelled"), ("ProviderError", "refunded")}),
         ("tok_declined", {("PaymentCancelled", "cancelled"), ("declined", "declined")}),
         ("tok_error", {("PaymentCancelled", "cancelled"), ("ProviderError", "cancelled")}),
@@ -107,7 +116,7 @@ def test_repeated_request_after_a_lost_answer_and_cancel_in_every_order_keep_no_
         seen.add((_told(requested), _told(cancelled)))
         assert worlds.last.kept_minor() == 0
         _assert_book_agrees(worlds.last)
-    assert seen == {("PaymentCancelled", "refunded"), ("captured", "refunded")}
+    assert seen == {("PaymentCancelled", "refunded"), ("PaymentCancelled", "captured"), ("captured", "refunded")}
 
 
 def test_same_request_twice_in_every_order_charges_once() -> None:
@@ -130,7 +139,8 @@ def test_two_cancellations_of_a_captured_payment_in_every_order_refund_once() ->
         return [world.charges().cancel_payment(cancel()), world.charges().cancel_payment(cancel())]
 
     for answers in every_schedule(worlds.scene(stories), LARGEST_COUNT):
-        assert [_told(answer) for answer in answers] == ["refunded", "refunded"]
+        # Who does not ask may be answered while the other still does.
+        assert "refunded" in {_told(answer) for answer in answers} <= {"refunded", "captured"}
         assert worlds.last.kept_minor() == 0
         _assert_book_agrees(worlds.last)
 
@@ -168,8 +178,8 @@ def test_refund_by_staff_and_cancel_in_every_order_return_exactly_everything() -
 
     for by_staff, cancelled in every_schedule(worlds.scene(stories), LARGEST_COUNT):
         assert isinstance(by_staff, contract.Refund | NotRefundable)
-        assert _told(cancelled) == "refunded"
-        assert worlds.last.kept_minor() == 0
+        assert _told(cancelled) in {"refunded", "partially_refunded"}
+        assert (worlds.last.kept_minor(), worlds.last.stored()["status"]) == (0, "refunded")
         _assert_book_agrees(worlds.last)
 
 
@@ -230,6 +240,9 @@ class MeddledProvider:
         await self.before_refund()
         return await self._sandbox.refund(charge, refund_key, amount, provider_reference)
 
+    async def find_refund(self, charge: Charge, refund_key: str, amount: Money) -> RefundOutcome | None:
+        return await self._sandbox.find_refund(charge, refund_key, amount)
+
     async def read_webhook(self, webhook: Webhook) -> Notice:
         return await self._sandbox.read_webhook(webhook)
 
@@ -275,10 +288,14 @@ def test_late_request_finishes_the_cancellation_that_stopped_before_its_refund()
         provider.before_refund = fail
         with pytest.raises(ProviderError):
             await world.charges().cancel_payment(cancel())
+        with pytest.raises(PaymentCancelled):
+            await world.charges().request_payment(request())
+        world.later(seconds=91)
         with pytest.raises(ProviderError):
             await world.charges().request_payment(request())
         assert world.kept_minor() == 1000
         provider.before_refund = go_on
+        world.later(seconds=91)
         with pytest.raises(PaymentCancelled):
             await world.charges().request_payment(request())
         assert (world.stored()["status"], world.kept_minor()) == ("refunded", 0)

@@ -169,6 +169,8 @@ def test_row_that_contradicts_itself_is_refused(status: PaymentStatus, wrong: di
         "UPDATE refunds SET status = 'succeeded', amount_minor = 1",
         "UPDATE refunds SET status = 'failed'",
         "UPDATE refunds SET status = 'due'",
+        "UPDATE refunds SET status = 'due', detail = 'x', asking_until = '2026'",
+        "UPDATE refunds SET provider_reference = 'r', asking_until = '2026'",
         "DELETE FROM refunds",
         "DELETE FROM payments",
         "UPDATE payments SET updated_at = ''",

@@ -140,7 +140,7 @@ EXPECTED: dict[str, list[str | type[Exception]]] = {
         SAME, *NO_MONEY, IllegalChange,
     ],
     "refund_due": [
-        SAME, SAME, SAME, IllegalChange, IllegalChange, IllegalChange, SAME, SAME,
+        SAME, SAME, SAME, IllegalChange, IllegalChange, IllegalChange, SAME, "refund_due",
         "disputed", RefundExceedsCaptured, RefundExceedsCaptured, IllegalChange,
     ],
     "refund_due, part": [

@@ -79,6 +79,12 @@ def test_signed_nonsense_is_refused(body: str) -> None:
         read(body)
 
 
+def test_refund_is_told_by_its_own_id_and_ours() -> None:
+    ours: JsonValue = {"reference": "pay_1", "refund_key": "rfd_1"}
+    notice = read(event("refund.created", object="refund", id="re_1", payment_intent="pi_1", metadata=ours))
+    assert notice == Notice("evt_1", "pay_1", "pi_1", refund_reference="re_1", refund_key="rfd_1")
+
+
 @pytest.mark.parametrize("kind", ["created", "updated", "closed", "funds_withdrawn"])
 def test_whatever_happens_to_a_dispute_is_a_reason_to_ask_for_it(kind: str) -> None:
     notice = read(event(f"charge.dispute.{kind}", object="dispute", id="dp_1", payment_intent="pi_1"))

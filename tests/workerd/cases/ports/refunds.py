@@ -94,6 +94,25 @@ async def test_a_disputed_payment_is_looked_at_until_that_has_ended(payment_db: 
     assert await payments.due(later, 10) == []
 
 
+async def test_one_at_a_time_asks_for_a_refund_until_it_is_answered_or_the_claim_ends(payment_db: Database) -> None:
+    payments, paid = D1Payments(payment_db), await captured(payment_db)
+    begun = paid.refunding(IDS[0], idr(5), "damaged", NOW)
+    await stored(payment_db, paid, begun)
+    until, later = NOW + timedelta(seconds=90), NOW + timedelta(seconds=180)
+    assert [await payments.claim_refund(IDS[0], NOW, until) for _ in range(3)] == [True, False, False]
+    assert not await payments.claim_refund(IDS[1], NOW, until)
+    assert await payments.due(until - timedelta(milliseconds=1), 10) == []
+    assert await payments.due(until, 10) == [(begun, 0)]
+    assert not await payments.claim_refund(IDS[0], until - timedelta(milliseconds=1), later)
+    assert await payments.claim_refund(IDS[0], until, later)
+    with raises(ConstraintViolated):
+        await payment_db.rows("UPDATE refunds SET asking_until = ?", "2026-11-21T08:30:00.000Z")
+    done = begun.refund_settled(IDS[0], RefundDone("r_1"), NOW)
+    await stored(payment_db, begun, done)
+    assert not await payments.claim_refund(IDS[0], later, later + timedelta(seconds=90))
+    assert await payment_db.rows("SELECT asking_until FROM refunds") == [{"asking_until": None}]
+
+
 async def test_refunds_are_listed_page_by_page_each_status_in_its_order(payment_db: Database) -> None:
     payment = await captured(payment_db)
     for number, refund_id in enumerate(IDS):

@@ -1,7 +1,7 @@
 """Changes of payments: load, decide, save with cause and event, and decide again when somebody was quicker."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from payment.application.ports import LostRace, Notice, Payments
 from payment.domain.events import told_by
@@ -13,6 +13,10 @@ from shared_kernel.ids import new_id
 
 SOURCE = "/services/payment"
 ATTEMPTS = 20
+ASKING = timedelta(seconds=90)
+"""How long nobody else asks a provider for a refund. The longest that asking takes where nothing but this keeps two
+apart is 68 seconds (M-Pesa: twice an access token at the second try, each at most `TIME_FOR_ALL_SECONDS`, and a post of
+10); Xendit's post has ended after 34. Stripe and PayPal know a repetition by its key, however late it comes."""
 
 Decision = Callable[[Payment, datetime], Payment]
 """What becomes of the payment at this time; the very same object when nothing changes."""
@@ -45,6 +49,12 @@ class Changes:
         if payment is None:
             raise NotFound("there is no such payment", code="payment_not_found")
         return payment
+
+    async def claim_refund(self, refund_id: str) -> bool:
+        """Whether the caller, and for 90 seconds nobody else, is to ask the provider for this refund. It ends with an
+        answer that is recorded; where none came, the provider may still be at it, so it runs out."""
+        now = self._clock()
+        return await self._payments.claim_refund(refund_id, now, now + ASKING)
 
     async def add(self, payment: Payment, cause: str) -> Payment:
         """Store a first version, and answer it; or the one that somebody stored under its key meanwhile."""

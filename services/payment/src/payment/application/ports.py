@@ -56,6 +56,10 @@ class Notice:
         named = {self.refund_key, self.refund_reference} - {None}
         return refund.id in named or refund.provider_reference in named
 
+    def reference_of(self, refund: Refund) -> str | None:
+        """The provider's reference that it tells for this refund."""
+        return self.refund_reference if self.refund_key == refund.id else None
+
 
 @dataclass(frozen=True)
 class KeptWebhook:
@@ -95,7 +99,13 @@ class Payments(Protocol):
         ...
 
     async def save(self, before: Payment, after: Payment, cause: str, event: Event | None) -> None:
-        """Store the change from `before` to `after`; LostRace when `before` is not what is stored."""
+        """Store the change from `before` to `after`; LostRace when `before` is not what is stored. A refund that is
+        changed is free again to be claimed."""
+        ...
+
+    async def claim_refund(self, refund_id: str, now: datetime, until: datetime) -> bool:
+        """Have the sole right, until then, to ask the provider for a pending refund of which it has told nothing; False
+        when the refund is another one, or somebody else has the right."""
         ...
 
 
@@ -189,7 +199,13 @@ class PaymentProvider(Protocol):
         self, charge: Charge, refund_key: str, amount: Money, provider_reference: str | None
     ) -> RefundOutcome:
         """Give back this amount of the captured charge, once for this refund key; `provider_reference` is that of an
-        earlier answer to the same refund, which is then asked how it stands."""
+        earlier answer to the same refund, which is then asked how it stands. Nobody else asks for the refund meanwhile,
+        but one who did before may still have his effect: without a key of the provider's that lasts it is looked for
+        first, and once more before a refusal is taken for RefundImpossible."""
+        ...
+
+    async def find_refund(self, charge: Charge, refund_key: str, amount: Money) -> RefundOutcome | None:
+        """How the refund with this key stands; None where the provider shows none. Gives nothing back."""
         ...
 
     async def read_webhook(self, webhook: Webhook) -> Notice:
@@ -201,8 +217,9 @@ class PaymentProvider(Protocol):
 class TellsDisputes(Protocol):
     """A provider that can be asked how the disputes about a charge stand; not every one can."""
 
-    async def disputes(self, charge: Charge) -> Disputes:
-        """How the disputes stand that took or may take the money of this captured charge; ProviderError."""
+    async def disputes(self, charge: Charge) -> Disputes | None:
+        """How the disputes stand that took or may take the money of this captured charge, None when there is none to
+        be seen; ProviderError."""
         ...
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from payment.application.changes import Changes
-from payment.application.ports import Notice, TellsDisputes
+from payment.application.ports import Notice, ProviderError, TellsDisputes
 from payment.application.returns import Providers, Returns, provider_named
 from payment.domain.charge import Chargeback, Expired, Outcome
 from payment.domain.errors import IllegalChange
@@ -26,7 +26,7 @@ class Standing:
         """The payment as the provider has it, with its disputes, and what was begun brought to its end.
 
         A verified webhook may know the provider's reference before the answer to our own request was recorded, and may
-        tell that a refund that was made has failed.
+        tell that a refund that was made has failed, or that one was made which nobody hoped for any more.
         """
         reference = told.provider_reference
         if reference is not None:
@@ -37,12 +37,15 @@ class Standing:
                 charge = replace(charge, provider_reference=reference)
             found = await provider_named(self._providers, payment.terms.provider).look_up(charge)
             payment = await self._settled(payment, or_expired(found, payment, self._changes.now()))
+        for refund in payment.refunds:
+            if told.is_about(refund):
+                payment = await self._returns.checked(payment, refund.id, told.reference_of(refund))
         # First, so that no refund is asked for whose money the bank has given back.
         if told.disputed or payment.status == "disputed":
             payment = await self._with_disputes(payment)
-        for refund in payment.refunds:
-            if told.is_about(refund):
-                payment = await self._returns.checked(payment, refund.id)
+        elif any(refund.status == "due" and told.is_about(refund) for refund in payment.refunds):
+            # A refund may fail because of a dispute, which nobody heeded while everything seemed to be given back.
+            payment = await self._with_disputes(payment, is_known=False)
         return await self._returns.complete_all(payment)
 
     async def brought_on(self, payment: Payment) -> Payment:
@@ -53,13 +56,18 @@ class Standing:
             return await self.looked_up(payment)
         return await self._returns.complete_all(payment)
 
-    async def _with_disputes(self, payment: Payment) -> Payment:
+    async def _with_disputes(self, payment: Payment, *, is_known: bool = True) -> Payment:
         provider = provider_named(self._providers, payment.terms.provider)
         if not isinstance(provider, TellsDisputes):
             return payment
         if payment.captured.amount == 0:
             raise IllegalChange(f"a payment that is {payment.status} cannot be disputed")
         stand = await provider.disputes(payment.charge)
+        if stand is None:
+            if is_known:
+                # One that is not shown yet, or not any more, is not one that has ended.
+                raise ProviderError("the provider does not show the dispute that it told of")
+            return payment
         recorded = {refund.provider_reference for refund in payment.refunds if refund.kind == "chargeback"}
         if recorded - {chargeback.provider_reference for chargeback in stand.lost}:
             raise IllegalChange("a dispute that was lost is not lost any more")
@@ -67,10 +75,9 @@ class Standing:
         if stand.is_open or news:
             payment = await self._changes.change(payment, lambda now, at: now.disputed(at), self._cause)
         if news:
-            # What became of the refunds that the provider had made, or taken on, before: of the rest was lost.
+            # What became of the refunds that the provider had made before, be it unheard of: of the rest was lost.
             for refund in payment.refunds:
                 payment = await self._returns.checked(payment, refund.id)
-            payment = await self._returns.complete_all(payment)
         for chargeback in stand.lost:
             payment = await self._lost(payment, chargeback)
         if stand.is_open:

@@ -1,6 +1,7 @@
 """When reconciliation looks at a payment that nobody else brings on.
 
-A minute after the last change, then after two, four and so on up to an hour, and soon after the payment's expiry.
+A minute after the last change, then after two, four and so on up to an hour, and soon after the payment's expiry; not
+while somebody asks the provider for a refund, which a claim on it puts off (`D1Payments.claim_refund`).
 One that was cancelled while the provider could still take money for it is watched for a day after its expiry:
 from then on only a webhook brings it back. A dispute takes weeks, so it is looked at with pauses of up to a day.
 """

@@ -183,9 +183,9 @@ class Payment:
 
     def cancelling(self, reason: str, at: datetime) -> "Payment":
         """The payment marked as to be undone: from here on no new refund by staff, no successful request."""
+        # Also where all of it is due: a chargeback may take the place of what is due, and leave something over.
         is_still_held = self.status in _REFUNDABLE or self.status == "disputed"
-        is_undoable = is_still_held and (self.refundable.amount > 0 or bool(self.pending_refunds))
-        if not (is_undoable or self.status in UNDECIDED) or self.cancellation is not None:
+        if not (is_still_held or self.status in UNDECIDED) or self.cancellation is not None:
             return self
         return self._changed(at, replace(self, cancellation=reason))
 

@@ -64,7 +64,21 @@ _ADD_REFUND = """
     INSERT INTO refunds (id, payment_id, amount_minor, reason, kind, status, provider_reference, created_at)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 
-_SET_REFUND = "UPDATE refunds SET status = ?, provider_reference = ?, detail = ?, settlement = ? WHERE id = ?"
+_SET_REFUND = """
+    UPDATE refunds SET status = ?, provider_reference = ?, detail = ?, settlement = ?, asking_until = NULL
+    WHERE id = ?"""
+
+# One statement, so that of several who claim at once one wins.
+_CLAIM_REFUND = """
+    UPDATE refunds SET asking_until = ?3
+    WHERE id = ?1 AND status = 'pending' AND provider_reference IS NULL
+        AND (asking_until IS NULL OR asking_until <= ?2)
+    RETURNING id"""
+
+# Before that nobody could ask again for what a crash left unanswered.
+_LOOK_WHEN_FREE = """
+    UPDATE looks SET look_at = ?2
+    WHERE payment_id = (SELECT payment_id FROM refunds WHERE id = ?1 AND asking_until = ?2) AND look_at < ?2"""
 
 _TRANSFER = """
     INSERT INTO transfers (id, payment_id, from_account, to_account, amount_minor, currency, at)
@@ -141,6 +155,12 @@ class D1Payments:
             if await self._version(before.id) == str(before.version):
                 raise
             raise LostRace from refusal
+
+    async def claim_refund(self, refund_id: str, now: datetime, until: datetime) -> bool:
+        """Whether the caller is the one who may ask for the refund until then; see `Payments`."""
+        claim = Statement(_CLAIM_REFUND, (refund_id, rfc3339(now), rfc3339(until)))
+        claimed, _ = await self._database.batch([claim, Statement(_LOOK_WHEN_FREE, (refund_id, rfc3339(until)))])
+        return bool(claimed.rows)
 
     async def due(self, now: datetime, limit: int) -> list[tuple[Payment, int]]:
         """The payments whose look is due, with how many they had."""

@@ -182,24 +182,32 @@ class MidtransProvider:
             rupiah = whole_rupiah(amount)
         except AmountNotTaken as refusal:
             return RefundImpossible(refusal.message)
-        key = refund_key if re.fullmatch(r"[A-Za-z0-9_-]{1,50}", refund_key) else f"r-{digest(refund_key)[:40]}"
+        key = _midtrans_key(refund_key)
         before = await self._find(charge)
         if before is None:
             raise ProviderError("Midtrans does not know the charge")
-        if (done := _refunded(before, key)) or before.transaction_status == "cancel":
-            return done or RefundDone(before.transaction_id)
+        if done := _refunded(before, key):
+            return done
         if provider_reference:
             raise ProviderError("Midtrans does not show a refund that it has made")
         if before.transaction_status == "capture":
             return await self._undo_capture(charge, amount)
         asked: dict[str, JsonValue] = {"refund_key": key, "amount": rupiah, "reason": "refund"}
         answer = await self._call("POST", f"{_path(charge)}/refund", asked, f"{key}-refund")
+        # Its key is forgotten after minutes: a refusal may be due to an earlier attempt at the same refund.
         after = await self._find(charge)
-        if after and (done := _refunded(after, key)):
+        if after is None:
+            raise ProviderError("Midtrans does not know the charge any more")
+        if done := _refunded(after, key):
             return done
         if answer.status_code in _NO_REFUND:
             return RefundImpossible(f"Midtrans refused it with {answer.status_code}: {answer.status_message}")
         raise ProviderError(f"Midtrans answered the refund with {answer.status_code}")
+
+    async def find_refund(self, charge: Charge, refund_key: str, amount: Money) -> RefundOutcome | None:
+        """See PaymentProvider."""
+        found = await self._find(charge)
+        return _refunded(found, _midtrans_key(refund_key)) if found else None
 
     async def read_webhook(self, webhook: Webhook) -> Notice:
         """See PaymentProvider. The signature covers neither the status nor the refunds, which is one more reason to
@@ -350,7 +358,13 @@ def _account(found: _Transaction) -> tuple[str, str]:
     raise ProviderError("Midtrans does not tell where to transfer to")
 
 
+def _midtrans_key(refund_key: str) -> str:
+    return refund_key if re.fullmatch(r"[A-Za-z0-9_-]{1,50}", refund_key) else f"r-{digest(refund_key)[:40]}"
+
+
 def _refunded(found: _Transaction, key: str) -> RefundDone | None:
+    if found.transaction_status == "cancel":
+        return RefundDone(found.transaction_id)
     for refund in found.refunds:
         if refund.refund_key == key:
             return RefundDone(refund.refund_chargeback_uuid or refund.refund_chargeback_id or key)

@@ -225,6 +225,11 @@ class MpesaProvider:
             raise ProviderError("M-Pesa has not told the payment's receipt yet")
         return RefundImpossible("M-Pesa never told the payment's receipt: it has to be found in its portal")
 
+    async def find_refund(self, charge: Charge, refund_key: str, amount: Money) -> RefundOutcome | None:
+        """See PaymentProvider; always None, for M-Pesa knows nothing by our key. Its callback tells of a reversal whose
+        answer was lost, and of a second one that the first was made (`ALREADY_REVERSED`)."""
+        return None
+
     async def read_webhook(self, webhook: Webhook) -> Notice:
         """See PaymentProvider; `refund_reference` says how a reversal stands, and is to be kept as the refund's."""
         return self._callbacks.read(webhook)

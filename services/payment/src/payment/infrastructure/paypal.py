@@ -122,16 +122,16 @@ class PayPalProvider:
         if charge.provider_reference is None:
             raise ProviderError("a charge that PayPal never named cannot be refunded")
         key = digest(f"{charge.reference}.{refund_key}")
-        mark = f"{charge.reference}.{key}"[:127]
+        mark = _mark(charge, refund_key)
         try:
             if provider_reference:
                 path = f"/v2/payments/refunds/{quote(provider_reference, '')}"
                 return _refund_outcome(await self._api.get(PayPalRefund, path))
             order, _, capture_id = charge.provider_reference.partition(".")
             known = await self._read(order)
-            for refund in known.unit.payments.refunds if known else []:
-                if refund.custom_id == mark:
-                    return _refund_outcome(refund)
+            made = _marked(known, mark)
+            if made is not None:
+                return _refund_outcome(made)
             if not capture_id and known and known.unit.payments.captures:
                 capture_id = known.unit.payments.captures[0].id
             path = f"/v2/payments/captures/{quote(capture_id or order, '')}/refund"
@@ -144,7 +144,13 @@ class PayPalProvider:
                 raise ProviderError(str(refusal)) from None
             return RefundImpossible(str(refusal))
 
-    async def disputes(self, charge: Charge) -> Disputes:
+    async def find_refund(self, charge: Charge, refund_key: str, amount: Money) -> RefundOutcome | None:
+        """The refund with the key's mark, if the order lists one."""
+        order, _, _ = (charge.provider_reference or "").partition(".")
+        made = _marked(await self._read(order), _mark(charge, refund_key)) if order else None
+        return _refund_outcome(made) if made else None
+
+    async def disputes(self, charge: Charge) -> Disputes | None:
         """How the disputes about the capture stand; see TellsDisputes."""
         return await paypal_disputes.look_up(self._api, charge)
 
@@ -234,6 +240,14 @@ def _outcome(order: Order, charge: Charge) -> Outcome:
     link = next((link.href for link in order.links if link.rel in _LINKS), None)
     expires_at = rfc3339(charge.expires_at)
     return Waiting(order.id, Instructions(type="redirect", redirect_url=link, expires_at=expires_at))
+
+
+def _mark(charge: Charge, refund_key: str) -> str:
+    return f"{charge.reference}.{digest(f'{charge.reference}.{refund_key}')}"[:127]
+
+
+def _marked(order: Order | None, mark: str) -> PayPalRefund | None:
+    return next((each for each in order.unit.payments.refunds if each.custom_id == mark), None) if order else None
 
 
 def _refund_outcome(refund: PayPalRefund) -> RefundOutcome:

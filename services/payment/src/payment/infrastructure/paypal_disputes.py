@@ -45,8 +45,8 @@ class _List(BaseModel):
     items: list[_Listed] = []
 
 
-async def look_up(api: PayPalApi, charge: Charge) -> Disputes:
-    """How the disputes stand; ProviderError when there is none, or one in words that are not known."""
+async def look_up(api: PayPalApi, charge: Charge) -> Disputes | None:
+    """How the disputes stand, None when there is none; ProviderError for words that are not known."""
     _, _, capture_id = (charge.provider_reference or "").partition(".")
     if not capture_id:
         raise ProviderError("a charge of which PayPal never named the capture has no disputes")
@@ -58,8 +58,7 @@ async def look_up(api: PayPalApi, charge: Charge) -> Disputes:
     except Refused as refusal:
         raise ProviderError(str(refusal)) from None
     if not found:
-        # It is asked for only where one was told of; one that is not shown yet is not one that has ended.
-        raise ProviderError("PayPal does not show the dispute that it told of")
+        return None
     lost = [_chargeback(dispute) for dispute in found if dispute.status == "RESOLVED"]
     return Disputes(
         is_open=any(dispute.is_open for dispute in found),

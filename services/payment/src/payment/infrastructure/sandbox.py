@@ -81,6 +81,11 @@ class SandboxProvider:
             raise ProviderError(str(failure)) from None
         return RefundDone(f"sandbox_{refund_key}")
 
+    async def find_refund(self, charge: Charge, refund_key: str, amount: Money) -> RefundOutcome | None:
+        """The refund, if the bank has made it."""
+        known = await self._bank.knows_refund(refund_key, charge.idempotency_key, amount)
+        return RefundDone(f"sandbox_{refund_key}") if known else None
+
     async def read_webhook(self, webhook: Webhook) -> Notice:
         """Which charge the bank tells of; WebhookRefused when it was not signed with the secret that we share."""
         wanted = signature(self._webhook_secret, webhook.body)

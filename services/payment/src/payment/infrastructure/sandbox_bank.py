@@ -149,12 +149,15 @@ class SandboxBank:
 
     async def refund(self, key: str, charge_key: str, amount: Money) -> None:
         """Give back, once for the refund's key, and no more than is left of the charge."""
-        values = (key, charge_key, amount.amount)
         try:
-            await self._database.batch([Statement(_REFUND, values)])
+            await self._database.batch([Statement(_REFUND, (key, charge_key, amount.amount))])
         except ConstraintViolated as refusal:
-            if not await self._database.rows(_REFUND_KNOWN, *values):
+            if not await self.knows_refund(key, charge_key, amount):
                 raise BankFailed("the sandbox refused the refund") from refusal
+
+    async def knows_refund(self, key: str, charge_key: str, amount: Money) -> bool:
+        """Whether this much of the charge was given back under the key."""
+        return bool(await self._database.rows(_REFUND_KNOWN, key, charge_key, amount.amount))
 
     async def settle(self, bill: Bill, outcome: Literal["paid", "failed"]) -> tuple[Mapping[str, str], str]:
         """The customer pays a waiting charge, or fails to; the headers and the body of the webhook that tells it.

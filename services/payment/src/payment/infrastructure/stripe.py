@@ -42,6 +42,7 @@ MOST_REFUND_PAGES = 10
 _ENDED_BY_TIME = {"abandoned", "automatic", "expired"}
 _TRY_REFUND_LATER = {"balance_insufficient", "lock_timeout", "rate_limit", "resource_missing"}
 _DISPUTED = "charge_disputed"
+_NO_DISPUTE = Disputes(is_open=False)
 _NO_WAY_TO_AUTHENTICATE = Failure(
     code="authentication_required",
     detail="the issuer wants the cardholder to authenticate, which cannot be done",
@@ -122,13 +123,22 @@ class StripeProvider:
             return RefundImpossible(refusal.message)
         except Refused as refusal:
             # After a dispute was lost Stripe gives nothing back any more, be something left; before that it may yet.
-            if refusal.code == _DISPUTED and (await self.disputes(charge)).is_open:
-                raise ProviderError(str(refusal)) from None
-            if provider_reference or refusal.code in _TRY_REFUND_LATER:
+            stand = await self.disputes(charge) if refusal.code == _DISPUTED else _NO_DISPUTE
+            if stand is None or stand.is_open or provider_reference or refusal.code in _TRY_REFUND_LATER:
                 raise ProviderError(str(refusal)) from None
             return RefundImpossible(str(refusal))
 
-    async def disputes(self, charge: Charge) -> Disputes:
+    async def find_refund(self, charge: Charge, refund_key: str, amount: Money) -> RefundOutcome | None:
+        """The refund with the key in its metadata, if there is one."""
+        if charge.provider_reference is None:
+            return None
+        try:
+            known = await self._known_refund(charge.provider_reference, refund_key)
+        except Refused as refusal:
+            raise ProviderError(str(refusal)) from None
+        return _refund_outcome(known) if known else None
+
+    async def disputes(self, charge: Charge) -> Disputes | None:
         """How the disputes about the intent stand; see TellsDisputes."""
         return await stripe_disputes.look_up(self._api, charge)
 

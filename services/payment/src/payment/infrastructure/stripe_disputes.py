@@ -16,8 +16,8 @@ _NOTHING_TAKEN = {
 }  # fmt: skip
 
 
-async def look_up(api: StripeApi, charge: Charge) -> Disputes:
-    """How the disputes stand; ProviderError when there is none, or one in words that are not known."""
+async def look_up(api: StripeApi, charge: Charge) -> Disputes | None:
+    """How the disputes stand, None when there is none; ProviderError for words that are not known."""
     if charge.provider_reference is None:
         raise ProviderError("a charge that Stripe never named has no disputes")
     query = {"payment_intent": charge.provider_reference, "limit": str(LARGEST_LIST)}
@@ -25,9 +25,10 @@ async def look_up(api: StripeApi, charge: Charge) -> Disputes:
         found = await api.get(StripeDisputes, "disputes", query)
     except Refused as refusal:
         raise ProviderError(str(refusal)) from None
-    if not found.data or found.has_more:
-        # It is asked for only where one was told of; one that is not shown yet is not one that has ended.
-        raise ProviderError("Stripe does not show the dispute that it told of")
+    if found.has_more:
+        raise ProviderError("the payment has more disputes at Stripe than are looked through")
+    if not found.data:
+        return None
     unknown = {dispute.status for dispute in found.data} - _OPEN - _NOTHING_TAKEN - {"lost"}
     if unknown:
         raise ProviderError("Stripe tells a dispute's status that is not known here")

@@ -58,11 +58,14 @@ def _parts(header: str) -> tuple[str, list[str]]:
 
 
 def _notice(event: _Event, about: _About) -> Notice:
+    ours, is_refund = about.metadata or {}, about.object == "refund"
     return Notice(
         event_id=event.id,
-        reference=(about.metadata or {}).get("reference"),
+        reference=ours.get("reference"),
         provider_reference=about.id if about.object == "payment_intent" else about.payment_intent,
-        refund_reference=about.id if about.object == "refund" else None,
+        refund_reference=about.id if is_refund else None,
+        # So a refund is known even where the answer that named it was lost.
+        refund_key=ours.get("refund_key") if is_refund else None,
         # How it stands is asked; an inquiry among them takes no money back.
         disputed=event.type.startswith("charge.dispute."),
     )

@@ -167,13 +167,22 @@ class XenditProvider:
         if answer.status in (200, 201):
             return _refund_outcome(read("Xendit", Refund, answer), amount)
         code = error_code(answer)
-        if answer.status == 409:
+        if answer.status in (400, 409):
+            # Nothing may be left because an earlier attempt at the same refund had its effect since the first look.
             known = await self._refund_with(payment_id, refund_key)
             if known is not None:
                 return _refund_outcome(known, amount)
         if answer.status == 400 and code not in _PASSING:
             return RefundImpossible(f"refused by Xendit: {code.lower()}")
         raise unclear(answer)
+
+    async def find_refund(self, charge: Charge, refund_key: str, amount: Money) -> RefundOutcome | None:
+        """The refund with our reference, if Xendit lists one."""
+        found = await self._find(charge)
+        if found is None or found.latest_payment_id is None:
+            return None
+        known = await self._refund_with(found.latest_payment_id, refund_key)
+        return None if known is None else _refund_outcome(known, amount)
 
     async def read_webhook(self, webhook: Webhook) -> Notice:
         """What the webhook is about. The token is a shared secret and signs no body: nothing in it is believed."""
@@ -248,7 +257,9 @@ class XenditProvider:
         answer = await self._call("GET", f"/v3/refunds?{urlencode({'payment_id': payment_id})}")
         if answer.status != 200:
             raise unclear(answer)
-        return next((each for each in read("Xendit", Refunds, answer).root if each.reference_id == refund_key), None)
+        ours = [each for each in read("Xendit", Refunds, answer).root if each.reference_id == refund_key]
+        # Of several with our reference, one that failed says nothing of the money.
+        return min(ours, key=lambda each: each.status == "FAILED", default=None)
 
     async def _call(self, method: str, path: str, body: JsonValue = None) -> HttpAnswer:
         headers = {
