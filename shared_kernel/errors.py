@@ -83,7 +83,24 @@ class PreconditionFailed(DomainError):
     code = "precondition_failed"
 
 
+class TooManyRequests(DomainError):
+    """The caller has asked too often; `details["retry_after_seconds"]` says when to come back (RFC 6585, 4)."""
+
+    family = "too_many_requests"
+    code = "too_many_requests"
+
+
 FAMILIES: dict[str, type[DomainError]] = {
     kind.family: kind
-    for kind in (Fault, Unavailable, Invalid, Unauthenticated, Forbidden, NotFound, Conflict, PreconditionFailed)
+    for kind in (
+        Fault,
+        Unavailable,
+        Invalid,
+        Unauthenticated,
+        Forbidden,
+        NotFound,
+        Conflict,
+        PreconditionFailed,
+        TooManyRequests,
+    )
 }

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from shared_kernel.clock import Clock, rfc3339
 from shared_kernel.events import Event
 from shared_kernel.sql import ConstraintViolated, Database, Statement
+from shared_kernel.tracing import traced
 
 _log = logging.getLogger(__name__)
 
@@ -66,23 +67,26 @@ async def consume(
         return
     effects: dict[str, Sequence[Statement]] = {}
     for key, (event, copies) in received.items():
-        try:
-            effects[key] = () if key in known else await handle(event)
-        except Exception:
-            _deliver_again(copies)
+        with traced(event.traceparent):
+            try:
+                effects[key] = () if key in known else await handle(event)
+            except Exception:
+                _deliver_again(copies, event)
     if await _written_together(database, {key: effects[key] for key in effects if key not in known}, clock()):
         known |= effects.keys()
     for key, effect in effects.items():
         event, copies = received[key]
-        try:
-            # One that cannot be written does not keep the others of its batch from it.
-            if key not in known:
-                await once(database, event, clock(), effect)
-        except Exception:
-            _deliver_again(copies)
-        else:
-            for message in copies:
-                message.ack()
+        with traced(event.traceparent):
+            try:
+                # One that cannot be written does not keep the others of its batch from it.
+                if key not in known:
+                    await once(database, event, clock(), effect)
+            except Exception:
+                _deliver_again(copies, event)
+            else:
+                for message in copies:
+                    message.ack()
+                _log.info("an event was handled", extra=_told(event))
 
 
 def _by_event(messages: Iterable[Message]) -> dict[str, tuple[Event, list[Message]]]:
@@ -114,10 +118,14 @@ async def _written_together(database: Database, effects: Mapping[str, Sequence[S
     return True
 
 
-def _deliver_again(copies: Iterable[Message]) -> None:
-    _log.exception("a message was not handled and will be delivered again")
+def _deliver_again(copies: Iterable[Message], event: Event | None = None) -> None:
+    _log.exception("a message was not handled and will be delivered again", extra=_told(event))
     for message in copies:
         message.retry(RETRY_DELAY_SECONDS)
+
+
+def _told(event: Event | None) -> dict[str, dict[str, str]]:
+    return {"fields": {} if event is None else {"event": event.type, "event_id": event.id, "subject": event.subject}}
 
 
 def _key(event: Event) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from shared_kernel.errors import Invalid
 
@@ -41,7 +41,7 @@ def _known(currency: str) -> str:
     return currency
 
 
-Currency = Annotated[str, AfterValidator(_known)]
+Currency = Annotated[str, AfterValidator(_known), WithJsonSchema({"type": "string", "enum": list(EXPONENTS)})]
 
 
 class Money(BaseModel):

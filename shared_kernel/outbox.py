@@ -53,7 +53,8 @@ async def relay(database: Database, subscriptions: Subscriptions, queue: Callabl
     """Send the oldest events that nobody else is sending, then forget them; answers how many went out.
 
     At most 100 events a call. When a queue refuses, the rows stay for the next sweep (those that were
-    already sent go out again: consumers know them by their id).
+    already sent go out again: consumers know them by their id). Events of types that the topology does not
+    name, such as a later deployment wrote, are told of by KeyError when the others are sent; they stay.
     """
     now = clock()
     claim = rfc3339(now + timedelta(seconds=CLAIM_SECONDS))
@@ -62,16 +63,19 @@ async def relay(database: Database, subscriptions: Subscriptions, queue: Callabl
     if not claimed:
         return 0
     events = {int(str(row["position"])): str(row["event"]) for row in claimed}
-    positions = json.dumps(sorted(events))
+    kinds = {position: _kind(text) for position, text in events.items()}
+    named = [position for position in sorted(events) if kinds[position] in subscriptions]
     try:
-        texts = [events[position] for position in sorted(events)]
-        for binding, wanted in by_subscriber(texts, subscriptions).items():
+        for binding, wanted in by_subscriber([events[position] for position in named], subscriptions).items():
             for portion in in_portions(wanted):
                 await queue(binding).send_batch(portion)
     except Exception:
-        await database.batch([Statement(_FREE, (positions, claim))])
+        await database.batch([Statement(_FREE, (json.dumps(sorted(events)), claim))])
         raise
-    await database.batch([Statement(_FORGET, (positions, claim))])
+    await database.batch([Statement(_FORGET, (json.dumps(named), claim))])
+    if len(named) < len(events):
+        # They stay claimed, so that the next relays come to what stands behind them.
+        raise KeyError(*sorted(set(kinds.values()) - subscriptions.keys()))
     return len(events)
 
 
@@ -86,9 +90,13 @@ def by_subscriber(events: Sequence[str], subscriptions: Subscriptions) -> dict[s
     """The events' texts by the queue that wants them; KeyError for a type that the topology does not name."""
     wanted: dict[str, list[str]] = {}
     for text in events:
-        for binding in subscriptions[json.loads(text)["type"]]:
+        for binding in subscriptions[_kind(text)]:
             wanted.setdefault(binding, []).append(text)
     return wanted
+
+
+def _kind(text: str) -> str:
+    return str(json.loads(text)["type"])
 
 
 def in_portions(texts: Sequence[str]) -> list[list[str]]:

@@ -11,11 +11,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, NewType, TypeVar, cast, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from shared_kernel.clock import Clock, system_clock, to_milliseconds
-from shared_kernel.errors import DomainError, Fault, Forbidden, Invalid, Unauthenticated, Unavailable
-from shared_kernel.result import Err, Ok, decode, encode
+from shared_kernel.errors import FAMILIES, DomainError, Fault, Forbidden, Invalid, Unauthenticated, Unavailable
+from shared_kernel.permissions import PERMISSIONS, Kind, Permission
+from shared_kernel.result import Err, Ok, Result, decode, encode
+from shared_kernel.tracing import traced
 
 Contract = TypeVar("Contract")
 Entrypoint = TypeVar("Entrypoint")
@@ -23,24 +25,38 @@ Entrypoint = TypeVar("Entrypoint")
 Json = NewType("Json", str)
 """The return type of a contract's method whose answer is JSON text that the caller passes on unread."""
 
+GATEWAY_ID = "gateway"
+"""The id of the gateway's own principal, of kind `service`."""
+
 _log = logging.getLogger(__name__)
 
 
 class Principal(BaseModel):
-    """Who asks, as the gateway has verified it; `credential` is a guest's access token to one order."""
+    """Who asks, as the gateway has verified it.
+
+    `id` is a person's account or a service's name. `credential` is a guest's access token to one order, `session_id`
+    the session that a person signed in to, `company_id` the approved company of a buyer.
+    """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
-    kind: Literal["guest", "staff", "service"]
+    kind: Kind
     id: str
-    credential: str | None = None
+    credential: str | None = Field(default=None, repr=False)
+    session_id: str | None = None
+    company_id: str | None = None
 
-    def require_staff(self) -> None:
-        """Unauthenticated for a guest, Forbidden for anyone else who is not staff."""
+    def may(self, permission: Permission) -> bool:
+        """Whether the principal's kind has the permission."""
+        return permission in PERMISSIONS[self.kind]
+
+    def require(self, permission: Permission) -> None:
+        """Unauthenticated for a guest, Forbidden for anyone else, who does not have the permission."""
+        if self.may(permission):
+            return
         if self.kind == "guest":
-            raise Unauthenticated("this needs a staff token")
-        if self.kind != "staff":
-            raise Forbidden("only staff may do this")
+            raise Unauthenticated("this needs somebody who is signed in")
+        raise Forbidden(f"this needs the permission {permission}")
 
     def require_service(self) -> None:
         """Forbidden for anyone but another service acting on its own account, as a saga does."""
@@ -62,9 +78,18 @@ class CallFailed(Exception):
     """The transport gave no answer: the other side may or may not have acted."""
 
 
+class NoAnswerInTime(CallFailed):
+    """The other side may still be at it."""
+
+
 Transport = Callable[[str, str, str, int], Awaitable[str]]
 """One Service Binding: given the method, the call, the request and the milliseconds it may take, it answers
-the text that came back; CallFailed when there is none in time."""
+the text that came back; CallFailed when there is none, NoAnswerInTime when there is none in time."""
+
+CircuitState = Literal["closed", "open", "half-open"]
+FAIR_TIMEOUT_MS = 1_000
+"""Who was given less time, because others had used up the request's, has not failed when it runs out: a slow
+service must not open the circuits of those that are called after it."""
 
 
 class CircuitBreaker:
@@ -94,11 +119,15 @@ class CircuitBreaker:
         self._failures += 1
         self._closed_until_ms = now_ms + self._open_ms
 
-    def state(self, now_ms: int) -> Literal["closed", "open", "half-open"]:
+    def state(self, now_ms: int) -> CircuitState:
         """The field's three words: calls go out, do not, or one is tried."""
         if self._failures < self._failures_to_open:
             return "closed"
         return "open" if now_ms < self._closed_until_ms else "half-open"
+
+    def reopens_in_seconds(self, now_ms: int) -> int:
+        """After how many seconds an open circuit lets a call through again, at least 1."""
+        return max(1, -(-(self._closed_until_ms - now_ms) // 1000))
 
 
 def remote(
@@ -113,7 +142,8 @@ def remote(
     """The contract as the other side answers it.
 
     A refusal of the other side is raised as the family's DomainError; no answer in time, or an open
-    circuit, as Unavailable. `observe` is told how many milliseconds each call took.
+    circuit, as Unavailable. `observe` is told how many milliseconds each call took, 0 for one that an open
+    circuit held back.
     """
     return cast(Contract, _Remote(contract, transport, call, breaker, clock, observe))
 
@@ -148,16 +178,21 @@ class _Remote:
         if timeout_ms <= 0:
             raise Unavailable(f"no time is left to call {method}", code="deadline_exceeded")
         if not self._breaker.admit(started_ms):
-            raise Unavailable(f"{method} is not called: its service has not been answering", code="circuit_open")
+            self._noted(0)
+            raise Unavailable(
+                f"{method} is not called: its service has not been answering",
+                code="circuit_open",
+                details={"retry_after_seconds": self._breaker.reopens_in_seconds(started_ms)},
+            )
         try:
             request_text = request.model_dump_json()
             text = await self._transport(method, self._call.model_dump_json(), request_text, timeout_ms)
         except CallFailed as failure:
-            self._breaker.failed(to_milliseconds(self._clock()))
+            if timeout_ms >= FAIR_TIMEOUT_MS or not isinstance(failure, NoAnswerInTime):
+                self._breaker.failed(to_milliseconds(self._clock()))
             raise Unavailable(f"{method} gave no answer: {failure}") from failure
         finally:
-            if self._observe is not None:
-                self._observe(to_milliseconds(self._clock()) - started_ms)
+            self._noted(to_milliseconds(self._clock()) - started_ms)
         self._breaker.succeeded()
         try:
             result = decode(text)
@@ -167,6 +202,10 @@ class _Remote:
             raise Fault(f"{method} answered something else than its contract says") from failure
         raise result.exception()
 
+    def _noted(self, took_ms: int) -> None:
+        if self._observe is not None:
+            self._observe(took_ms)
+
 
 def serves(
     contract: type[Any], build: Callable[[Call], Any], *, clock: Clock = system_clock
@@ -174,7 +213,9 @@ def serves(
     """Give a WorkerEntrypoint class one RPC method for each method of the contract, and no more.
 
     `build` makes the implementation for one call. A DomainError crosses as an `Err`; any other exception
-    is logged and crosses as an internal error without its text.
+    is logged and crosses as an internal error without its text. What is logged meanwhile carries the call's trace.
+    A call that a service makes on its own account leaves a line here; one for a caller of the API does so only when
+    it is a fault, because the gateway tells of each request.
     """
     return object_serves(contract, lambda _entrypoint, call: build(call), clock=clock)
 
@@ -205,18 +246,36 @@ def _server(
     async def method(entrypoint: Any, call_text: str, request_text: str) -> str:
         try:
             call = Call.model_validate_json(call_text)
-            if to_milliseconds(clock()) >= call.deadline_ms:
-                raise Unavailable(f"{name} was called after its deadline", code="deadline_exceeded")
-            value = await getattr(build(entrypoint, call), name)(_read(request_model, request_text))
-            return encode(Ok(value if answer is None else answer.dump_json(value, exclude_none=True).decode()))
-        except DomainError as refusal:
-            return encode(Err.of(refusal))
-        except Exception:
-            _log.exception("the call %s failed", name)
+        except ValidationError:
+            _log.exception("the call %s has no proper context", name)
             return encode(Err.of(Fault("something went wrong on our side")))
+        with traced(call.traceparent):
+            started_ms = to_milliseconds(clock())
+            try:
+                if started_ms >= call.deadline_ms:
+                    raise Unavailable(f"{name} was called after its deadline", code="deadline_exceeded")
+                value = await getattr(build(entrypoint, call), name)(_read(request_model, request_text))
+                result: Ok | Err = Ok(value if answer is None else answer.dump_json(value, exclude_none=True).decode())
+            except DomainError as refusal:
+                result = Err.of(refusal)
+            except Exception:
+                _log.exception("the call %s failed", name)
+                result = Err.of(Fault("something went wrong on our side"))
+            _tell(name, call, result, to_milliseconds(clock()) - started_ms)
+            return encode(result)
 
     method.__name__ = name
     return method
+
+
+def _tell(method: str, call: Call, result: Result, took_ms: int) -> None:
+    is_fault = isinstance(result, Err) and issubclass(FAMILIES.get(result.family, Fault), Fault)
+    by_service = call.principal.kind == "service" and call.principal.id != GATEWAY_ID
+    if not is_fault and not by_service:
+        return
+    outcome = result.code if isinstance(result, Err) else "ok"
+    told = {"call": method, "caller": call.principal.id, "outcome": outcome, "duration_ms": took_ms}
+    _log.log(logging.ERROR if is_fault else logging.INFO, "a call was served", extra={"fields": told})
 
 
 def _read(model: type[BaseModel], text: str) -> BaseModel:

@@ -26,6 +26,8 @@ def install(checkout: Checkout) -> None:
         [
             *pip_command(checkout),
             *["install", "--disable-pip-version-check", "--no-input", "--require-hashes", "--no-compile"],
+            # The pins are complete, and leave out on purpose what a package asks for but has no wheel for a Worker.
+            "--no-deps",
             *["--only-binary=:all:", "--platform", PLATFORM, "--implementation", "cp"],
             *["--python-version", PYTHON_VERSION, "--target", str(partial)],
             *["-r", str(checkout.pins / "worker.txt")],

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 
 class Message(BaseModel):
@@ -19,13 +19,23 @@ class Nothing(Message):
 
 
 class Health(Message):
-    """Whether a service can do its work; the parts that it does not have are absent."""
+    """Whether a service can do its work; the parts that it does not have are absent.
+
+    `database_ms` is how long the database took to answer, absent when it did not.
+    """
 
     status: str
     database: str | None = None
+    database_ms: int | None = None
     secrets: str | None = None
     providers: list[str] | None = None
 
 
 Quantity = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 Limit = Annotated[int, Field(ge=1, le=100)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+# The HTML standard's pattern for an e-mail field: what people type, short of RFC 5322's oddities.
+Email = Annotated[
+    str,
+    StringConstraints(max_length=254, pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"),
+]

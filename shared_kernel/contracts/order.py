@@ -15,20 +15,14 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from shared_kernel.contracts.inventory import Allocation, Latitude, Longitude
-from shared_kernel.contracts.model import Health, Limit, Message, Nothing
+from shared_kernel.contracts.model import Email, Health, Limit, Line, Message, Nothing
 from shared_kernel.contracts.payment import Bank, IdempotencyKey, Instructions, Method, Phone, ProviderName
 from shared_kernel.contracts.product import Market, PricedLine, WantedLine
 from shared_kernel.ids import Id
 from shared_kernel.money import Money
 from shared_kernel.rpc import Json
 
-OrderStatus = Literal["draft", "pending", "awaiting_payment", "confirmed", "rejected"]
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-# The HTML standard's pattern for an e-mail field: what people type, short of RFC 5322's oddities.
-Email = Annotated[
-    str,
-    StringConstraints(max_length=254, pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"),
-]
+OrderStatus = Literal["draft", "pending", "awaiting_approval", "awaiting_payment", "confirmed", "rejected"]
 
 
 class ShippingAddress(Message):
@@ -117,6 +111,13 @@ class OrderPayment(Message):
     expires_at: str | None = None
 
 
+class OrderApproval(Message):
+    """That an order over its buyer's spending limit needs somebody's yes, until `expires_at`, and who gave it."""
+
+    expires_at: str
+    approved_by: str | None = None
+
+
 class Rejection(Message):
     """Why an order came to nothing."""
 
@@ -127,7 +128,8 @@ class Rejection(Message):
 
 class Order(Message):
     """An order as its owner sees it, at the version that it names; a draft has no address and no payment yet, and an
-    empty one no total."""
+    empty one no total. `customer_id` is the account that placed it, `company_id` the company that a buyer placed it
+    for; a guest's order has neither, and alone an `access_token`."""
 
     id: str
     status: OrderStatus
@@ -137,10 +139,13 @@ class Order(Message):
     email: str | None = None
     shipping_address: ShippingAddress | None = None
     payment: OrderPayment | None = None
+    approval: OrderApproval | None = None
     allocations: list[Allocation] | None = None
     rejection: Rejection | None = None
     version: int
     placed_at: str | None = None
+    customer_id: str | None = None
+    company_id: str | None = None
     access_token: str | None = None
 
 
@@ -163,6 +168,8 @@ class OrderSummary(Message):
     total: Money
     version: int
     placed_at: str
+    customer_id: str | None = None
+    company_id: str | None = None
 
 
 class Placed(Message):
@@ -211,9 +218,23 @@ class ListOrders(Message):
     cursor: Annotated[str, StringConstraints(max_length=500)] | None = None
 
 
+class ApproveOrder(Message):
+    """Which order, over its buyer's limit, may go on."""
+
+    id: Id
+
+
+class RefuseOrder(Message):
+    """Which order, over its buyer's limit, may not, and why."""
+
+    id: Id
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+
+
 class Orders(Protocol):
-    """For the gateway: what customers do and read. An order is shown to staff and to whoever holds its access
-    token; to anyone else it does not exist (NotFound)."""
+    """For the gateway: what customers do and read. An order is shown to staff, to the customer who placed it, to the
+    members of the company that a buyer placed it for, and to whoever holds a guest's access token; to anyone else it
+    does not exist (NotFound)."""
 
     async def place_order(self, request: PlaceOrder) -> Placed:
         """The placed order, its saga under way. Invalid `idempotency_key_reused` for the same key with another
@@ -222,6 +243,21 @@ class Orders(Protocol):
 
     async def get_order(self, request: GetOrder) -> Order:
         """The order; NotFound, also for a version that it has not reached or a time before it began."""
+        ...
+
+    async def list_own_orders(self, request: ListOrders) -> Json:
+        """As `Admin.list_orders`, of the caller's own orders, for a buyer those of his company; Unauthenticated for a
+        guest."""
+        ...
+
+    async def approve_order(self, request: ApproveOrder) -> Order:
+        """The order after an approver's yes; NotFound; Forbidden `not_an_approver`, `own_order`; Conflict
+        `illegal_transition` for an order that does not wait for it. The same yes again changes nothing."""
+        ...
+
+    async def refuse_order(self, request: RefuseOrder) -> Order:
+        """The order after an approver's no: it is turned back. Raises as `approve_order`; the same no again changes
+        nothing."""
         ...
 
     async def get_events(self, request: GetEvents) -> Json:

@@ -14,6 +14,7 @@ from pydantic import (
 from shared_kernel.contracts.model import Health, Limit, Message, Nothing, Quantity
 from shared_kernel.ids import Id
 from shared_kernel.money import LARGEST_AMOUNT_MINOR, Currency, Money
+from shared_kernel.permissions import Kind
 from shared_kernel.rpc import Json
 
 Market = Literal["retail", "wholesale"]
@@ -23,6 +24,11 @@ Name = Annotated[
 Sku = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Description = Annotated[str, StringConstraints(max_length=5000, pattern=r"^[^\x00]*$")]
 PriceBound = Annotated[int, Field(ge=0, le=LARGEST_AMOUNT_MINOR)]
+
+
+def market_of(kind: Kind) -> Market:
+    """The market in which such a person buys: wholesale for a buyer, retail for everybody else."""
+    return "wholesale" if kind == "buyer" else "retail"
 
 
 class MarketAvailability(Message):

@@ -5,7 +5,7 @@ does.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -13,11 +13,9 @@ import pytest
 
 from tests.unit.order.order_world import SqliteStorage
 from tests.unit.sqlite_database import SqliteDatabase, migrations
-from tests.workerd import adapter_worker
 from tests.workerd.cases import scratch
 from tests.workerd.cases.collection import Case, collect
 
-CASE_SECONDS = 60
 CASES = collect()
 
 HOST_ADAPTERS: Mapping[str, Callable[[], Any]] = {
@@ -25,18 +23,10 @@ HOST_ADAPTERS: Mapping[str, Callable[[], Any]] = {
     "inventory_db": lambda: SqliteDatabase(migrations("inventory")),
     "payment_db": lambda: SqliteDatabase(migrations("payment")),
     "order_db": lambda: SqliteDatabase(migrations("order")),
+    "user_db": lambda: SqliteDatabase(migrations("user")),
     "scratch_db": lambda: SqliteDatabase(";\n".join(scratch.SCHEMA)),
     "storage": SqliteStorage,
 }
-
-
-@pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    with (
-        adapter_worker.running(tmp_path_factory.mktemp("workerd") / "state") as url,
-        httpx.Client(base_url=url, timeout=CASE_SECONDS) as client,
-    ):
-        yield client
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -1,6 +1,7 @@
 """An event takes effect once, however often it is delivered; a failure is delivered again."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from shared_kernel.events import Event, event
 from shared_kernel.inbox import RETRY_DELAY_SECONDS, consume, once
 from shared_kernel.sql import ConstraintViolated, Statement
+from shared_kernel.tracing import present_traceparent
 from tests.unit.sqlite_database import SqliteDatabase
 
 NOW = datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
@@ -136,6 +138,25 @@ def test_nothing_is_handled_and_all_is_kept_while_the_database_is_away() -> None
     consumer.database.close()
     assert consumer.consume(body("a"), body("b")) == [AGAIN] * 2
     assert consumer.elsewhere == []
+
+
+def test_each_event_is_handled_in_its_own_trace_and_leaves_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    traces = ["00-" + digit * 32 + "-b7ad6b7169203331-01" for digit in "123"]
+    events = [told(f"evt-{trace[3]}", trace[3]).model_copy(update={"traceparent": trace}) for trace in traces]
+    seen: list[str | None] = []
+
+    async def handle(received: Event) -> list[Statement]:
+        seen.append(present_traceparent())
+        if received.subject == "2":
+            raise RuntimeError("no")
+        return []
+
+    with caplog.at_level(logging.INFO):
+        run(consume(Consumer().database, [Message(event.model_dump_json()) for event in events], lambda: NOW, handle))
+    assert seen == traces
+    assert present_traceparent() is None
+    lines = [(record.levelname, vars(record)["fields"]["subject"]) for record in caplog.records]
+    assert lines == [("ERROR", "2"), ("INFO", "1"), ("INFO", "3")]
 
 
 @pytest.mark.parametrize(

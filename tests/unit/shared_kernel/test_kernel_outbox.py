@@ -202,12 +202,24 @@ def test_who_is_done_after_his_claim_ran_out_forgets_nothing_that_came_later() -
     assert queue.subjects() == ["1", "1", "2"]
 
 
-def test_an_event_that_the_topology_does_not_name_is_not_forgotten() -> None:
+def test_an_event_that_the_topology_does_not_name_is_kept_and_keeps_no_other_from_going_out() -> None:
     world = World()
-    world.write(told("thing.unknown"))
+    world.write(told("thing.unknown", "0"), told("thing.sold", "1"))
     with pytest.raises(KeyError):
         world.relay()
-    assert world.waiting() == 1
+    assert (world.queues["B_INBOX"].subjects(), world.waiting()) == (["1"], 1)
+    world.now += timedelta(seconds=CLAIM_SECONDS)
+    with pytest.raises(KeyError):
+        world.relay()
+
+
+def test_more_events_than_a_batch_that_the_topology_does_not_name_are_passed_over() -> None:
+    world = World()
+    world.write(*(told("thing.unknown", str(number)) for number in range(LARGEST_BATCH)), told("thing.sold", "last"))
+    with pytest.raises(KeyError):
+        world.relay()
+    assert (world.relay(), world.waiting()) == (1, LARGEST_BATCH)
+    assert world.queues["B_INBOX"].subjects() == ["last"]
 
 
 def test_a_long_outbox_is_sent_a_hundred_at_a_time() -> None:

@@ -22,7 +22,7 @@ from tests.workerd.cases import collection, scratch
 from tests.workerd.cases.contract import Answer, Ask
 from tests.workerd.cases.contract import Other as OtherContract
 
-DATABASES = ("product", "inventory", "payment", "order")
+DATABASES = ("product", "inventory", "payment", "order", "user")
 DEAD_LETTERS = "adapters-dlq"
 DAWDLING_MS = 2000
 
@@ -36,7 +36,7 @@ class Default(WorkerEntrypoint):
     """Runs cases, and consumes both queues."""
 
     async def fetch(self, request: Any) -> Any:
-        """`/health`, or the path of a case: answers `{"failure": its traceback or null}`."""
+        """`/health`, or the path of a case: answers `{"failure": its traceback or null, "told": what it answered}`."""
         path = unquote(urlsplit(request.js_object.url).path).removeprefix("/")
         if path == "health":
             return _json({"status": "ok"})
@@ -118,14 +118,14 @@ class StorageObject(DurableObject):
         storage.execute("INSERT INTO alarms DEFAULT VALUES")
 
 
-async def _run(case: collection.Case, givers: Givers) -> dict[str, str | None]:
+async def _run(case: collection.Case, givers: Givers) -> dict[str, Any]:
     try:
-        await case.load()(**{need: await givers[need]() for need in case.needs})
+        told = await case.load()(**{need: await givers[need]() for need in case.needs})
     except Exception as failure:
         # With the local variables, because an assertion here does not say what it compared.
-        told = traceback.TracebackException.from_exception(failure, capture_locals=True)
-        return {"failure": "".join(told.format())}
-    return {"failure": None}
+        trace = traceback.TracebackException.from_exception(failure, capture_locals=True)
+        return {"failure": "".join(trace.format())}
+    return {"failure": None, "told": told}
 
 
 def _json(value: object) -> Any:

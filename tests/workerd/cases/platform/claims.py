@@ -22,10 +22,10 @@ class Unsent:
     kept: Sequence[Statement] = ()
 
     async def rows(self, sql: str, *parameters: SqlValue) -> list[Row]:
-        raise NotImplementedError
+        raise AssertionError("only its batch is asked for")
 
     async def text(self, sql: str, *parameters: SqlValue) -> str | None:
-        raise NotImplementedError
+        raise AssertionError("only its batch is asked for")
 
     async def batch(self, statements: Sequence[Statement]) -> list[Outcome]:
         self.kept = statements

@@ -1,7 +1,7 @@
 """An order's history in its object: appended as a whole, told until a queue took it."""
 
 from order.application.ports import Recorded, VersionConflict
-from order.domain.events import OrderConfirmed, OrderDrafted, OrderRejected
+from order.domain.events import OrderConfirmed, OrderDrafted, OrderRejected, UnknownEvent
 from order.infrastructure.object_storage import Storage, StoredHistory
 from shared_kernel.clock import to_milliseconds
 from tests.workerd.cases.expecting import raises
@@ -30,7 +30,7 @@ async def test_events_are_read_as_they_were_recorded(storage: Storage) -> None:
 
 async def test_reading_what_does_not_exist_leaves_nothing_behind(storage: Storage) -> None:
     order = history(storage)
-    assert order.recorded() == []
+    assert (order.recorded(), order.version()) == ([], 0)
     await order.relay(SUBSCRIPTIONS, lambda _: Taker())
     assert storage.execute("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf\\_%' ESCAPE '\\'") == []
 
@@ -51,6 +51,15 @@ async def test_an_append_that_breaks_in_the_middle_stores_nothing(storage: Stora
     with raises(Exception):
         order.append([DRAFTED], [thing_made("first"), unwritable])
     assert order.recorded() == []
+
+
+async def test_the_version_is_known_of_events_that_a_later_deployment_wrote(storage: Storage) -> None:
+    order = history(storage)
+    order.append([DRAFTED, REJECTED], [])
+    storage.execute("UPDATE events SET version = 99 WHERE sequence = 2")
+    with raises(UnknownEvent):
+        order.recorded()
+    assert order.version() == 2
 
 
 async def test_a_secret_is_kept_changed_and_forgotten(storage: Storage) -> None:

@@ -4,6 +4,7 @@ import json
 
 from pydantic import ValidationError
 
+from order.application.ports import Owner
 from order.infrastructure.d1 import D1OrderList
 from shared_kernel.contracts.order import ListOrders, OrderStatus, OrderSummary
 from shared_kernel.errors import Invalid
@@ -18,7 +19,14 @@ from tests.workerd.cases.scratch import NOW, TRACEPARENT
 TOTAL = Money(amount=LARGEST_AMOUNT_MINOR, currency="IDR")
 
 
-def told(name: str, version: int, status: OrderStatus = "pending", minute: int = 0) -> Event:
+def told(
+    name: str,
+    version: int,
+    status: OrderStatus = "pending",
+    minute: int = 0,
+    customer_id: str | None = None,
+    company_id: str | None = None,
+) -> Event:
     summary = OrderSummary(
         status=status,
         market="retail",
@@ -26,6 +34,8 @@ def told(name: str, version: int, status: OrderStatus = "pending", minute: int =
         total=TOTAL,
         version=version,
         placed_at=f"2026-11-21T08:{minute:02d}:00.000Z",
+        customer_id=customer_id,
+        company_id=company_id,
     )
     return event(
         "order.placed",
@@ -105,6 +115,41 @@ async def test_the_list_is_filtered(order_db: Database) -> None:
     assert await emails(customer="a@example.com", status="confirmed") == []
     with raises(Invalid):
         await orders.page(ListOrders(cursor="bm9uc2Vuc2U"))
+
+
+async def test_everybody_pages_through_his_own_orders(order_db: Database) -> None:
+    orders = listing(order_db)
+    owners = {"a": ("usr_1", None), "b": ("usr_1", "com_1"), "c": ("usr_2", "com_1"), "d": (None, None)}
+    for minute, (name, (customer_id, company_id)) in enumerate(owners.items()):
+        await apply(order_db, told(name, 3, "pending", minute, customer_id, company_id))
+        await apply(order_db, told(name, 7, "confirmed", minute, customer_id, company_id))
+
+    async def names(owner: Owner, email: str | None = None) -> list[str]:
+        seen: list[str] = []
+        cursor: str | None = None
+        for _ in range(len(owners)):
+            page = json.loads(await orders.page(ListOrders(limit=1, cursor=cursor, customer=email), owner))
+            seen += [item["email"][0] for item in page["items"]]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+        return seen
+
+    assert await names(Owner("customer", "usr_1")) == ["b", "a"]
+    assert await names(Owner("company", "com_1")) == ["c", "b"]
+    assert await names(Owner("company", "com_1"), "b@example.com") == ["b"]
+    assert await names(Owner("customer", "com_1")) == []
+    assert len(json.loads(await orders.page(ListOrders()))["items"]) == len(owners)
+
+
+async def test_an_order_that_was_told_before_there_were_accounts_is_nobodys(order_db: Database) -> None:
+    before = told("a", 3)
+    for field in ("customer_id", "company_id"):
+        del before.data[field]
+    await apply(order_db, before)
+    assert await order_db.rows("SELECT customer_id, company_id FROM orders") == [
+        {"customer_id": None, "company_id": None}
+    ]
 
 
 async def test_a_message_that_nobody_could_handle_is_kept_as_it_came(order_db: Database) -> None:

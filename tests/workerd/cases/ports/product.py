@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 
+from product.application.ports import Reader
 from product.domain.errors import (
     CategoryInUse,
     CategoryNotFound,
@@ -25,6 +26,9 @@ from tests.workerd.cases.scratch import NOW, thing_made
 
 FRUIT = Category(id=derived_id("cat", "fruit"), name="Fruit", version=1)
 NO_CATEGORY = derived_id("cat", "none")
+RETAIL = Reader("retail", is_staff=False)
+WHOLESALE = Reader("wholesale", is_staff=False)
+STAFF = Reader("retail", is_staff=True)
 
 
 def product(sku: str, amount_minor: int = 1000, *, category_id: str | None = None, retail: bool = True) -> Product:
@@ -175,10 +179,10 @@ async def test_every_order_pages_through_all_products_once(product_db: Database)
     for sort in ("name", "price", "-price", "newest"):
         wanted = ListProducts.model_validate({"sort": sort, "limit": 2})
         seen: list[str] = []
-        page = await shelf.products(wanted, None, staff=False)
+        page = await shelf.products(wanted, None, RETAIL)
         while page:
             seen += [json.loads(one.json)["sku"] for one in page[: wanted.limit]]
-            page = await shelf.products(wanted, page[wanted.limit - 1].place, staff=False) if len(page) > 2 else []
+            page = await shelf.products(wanted, page[wanted.limit - 1].place, RETAIL) if len(page) > 2 else []
         assert sorted(seen) == ["P0", "P1", "P2", "P3", "P4"], sort
 
 
@@ -188,28 +192,39 @@ async def test_the_list_is_filtered_and_shows_what_its_reader_may_see(product_db
     await filled(product_db, apple, product("PEAR", 5, retail=False), product("MELON", 7))
     shelf = D1Shelf(product_db)
 
-    async def skus(staff: bool = False, **wanted: str | int) -> list[str]:
-        listed = await shelf.products(ListProducts.model_validate(wanted), None, staff=staff)
+    async def skus(reader: Reader = RETAIL, **wanted: str | int) -> list[str]:
+        listed = await shelf.products(ListProducts.model_validate(wanted), None, reader)
         return [json.loads(one.json)["sku"] for one in listed]
 
     assert await skus(sort="price") == ["MELON", "APPLE"]
-    assert await skus(staff=True, sort="price") == ["PEAR", "MELON", "APPLE"]
+    assert await skus(STAFF, sort="price") == ["PEAR", "MELON", "APPLE"]
     assert await skus(category=FRUIT.id) == ["APPLE"]
     assert await skus(min_price=7, max_price=LARGEST_AMOUNT_MINOR - 1) == ["MELON"]
     assert await skus(min_price=LARGEST_AMOUNT_MINOR, currency="IDR") == ["APPLE"]
     assert await skus(currency="USD") == []
-    (shown,) = await shelf.products(ListProducts(category=FRUIT.id), None, staff=False)
+    (shown,) = await shelf.products(ListProducts(category=FRUIT.id), None, RETAIL)
     assert json.loads(shown.json)["price"] == {"amount": LARGEST_AMOUNT_MINOR, "currency": "IDR"}
     assert json.loads(shown.json)["availability"] == {"retail": True, "wholesale": True}
     assert "wholesale_price" not in json.loads(shown.json)
+
+
+async def test_a_buyers_list_is_made_of_wholesale_prices(product_db: Database) -> None:
+    await filled(product_db, *(product(f"P{number}", 10 + number, retail=number != 1) for number in range(3)))
+    shelf, wanted = D1Shelf(product_db), ListProducts(sort="-price", min_price=9, max_price=10, limit=1)
+    first, second = await shelf.products(wanted, None, WHOLESALE)
+    assert [json.loads(one.json)["sku"] for one in (first, second)] == ["P1", "P0"]
+    assert json.loads(first.json)["price"] == {"amount": 10, "currency": "IDR"}
+    assert (first.place.order, first.place.key) == ("wholesale -price", 10)
+    (rest,) = await shelf.products(wanted, first.place, WHOLESALE)
+    assert rest == second
 
 
 async def test_the_longest_search_that_is_let_through_is_one_that_the_database_takes(product_db: Database) -> None:
     await filled(product_db, product("MELON"))
     shelf = D1Shelf(product_db)
     longest = "é" * ((LONGEST_PATTERN_BYTES - 2) // 2)
-    assert await shelf.products(ListProducts(q=longest), None, staff=False) == []
-    assert len(await shelf.products(ListProducts(q="mEl"), None, staff=False)) == 1
-    assert await shelf.products(ListProducts(q="%"), None, staff=False) == []
+    assert await shelf.products(ListProducts(q=longest), None, RETAIL) == []
+    assert len(await shelf.products(ListProducts(q="mEl"), None, RETAIL)) == 1
+    assert await shelf.products(ListProducts(q="%"), None, RETAIL) == []
     with raises(Invalid):
-        await shelf.products(ListProducts(q=longest + "x"), None, staff=False)
+        await shelf.products(ListProducts(q=longest + "x"), None, RETAIL)

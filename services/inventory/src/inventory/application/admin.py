@@ -38,7 +38,7 @@ class Admin:
 
     async def create_warehouse(self, request: contract.NewWarehouse) -> contract.Warehouse:
         """The new warehouse; CodeTaken."""
-        self._call.principal.require_staff()
+        self._call.principal.require("stock:manage")
         now = self._clock()
         warehouse = contract.Warehouse(id=new_id("whs", now), **request.model_dump())
         try:
@@ -49,12 +49,12 @@ class Admin:
 
     async def list_warehouses(self, request: Nothing) -> Json:
         """All warehouses by code."""
-        self._call.principal.require_staff()
+        self._call.principal.require("stock:manage")
         return await self._warehouses.listed()
 
     async def set_stock(self, request: contract.SetStock) -> contract.StockLevel:
         """Record a count of the shelf; WarehouseNotFound, StockChanged, StockReserved."""
-        self._call.principal.require_staff()
+        self._call.principal.require("stock:manage")
 
         async def attempt(now: datetime) -> contract.StockLevel | None:
             before = await self._stock.level(request.warehouse_id, request.product_id, now)
@@ -72,7 +72,7 @@ class Admin:
 
     async def list_stock(self, request: contract.ListStock) -> Json:
         """All levels, or the low ones."""
-        self._call.principal.require_staff()
+        self._call.principal.require("stock:manage")
         return await self._stock.listed(request.low, self._clock())
 
     async def _saved(self, before: Level, after: Level, now: datetime) -> None:

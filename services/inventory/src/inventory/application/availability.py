@@ -3,7 +3,7 @@
 import logging
 
 from inventory.application.ports import Stock as Levels
-from shared_kernel.clock import Clock
+from shared_kernel.clock import Clock, to_milliseconds
 from shared_kernel.contracts import inventory as contract
 from shared_kernel.contracts.model import Health, Nothing
 from shared_kernel.rpc import Call
@@ -25,14 +25,17 @@ class Stock:
         return contract.Availability(
             product_id=request.product_id,
             available=sum(level.available for level in levels),
-            warehouses=levels if self._call.principal.kind == "staff" else None,
+            warehouses=levels if self._call.principal.may("stock:manage") else None,
         )
 
     async def health(self, request: Nothing) -> Health:
         """Whether the database answers; a database that does not is an answer too."""
+        started_ms = to_milliseconds(self._clock())
         try:
             well = await self._levels.answers()
         except Exception:
             _log.exception("the database does not answer")
             well = False
-        return Health(status="ok", database="ok") if well else Health(status="degraded", database="unavailable")
+        if not well:
+            return Health(status="degraded", database="unavailable")
+        return Health(status="ok", database="ok", database_ms=to_milliseconds(self._clock()) - started_ms)

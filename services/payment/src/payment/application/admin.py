@@ -41,7 +41,7 @@ class Admin:
 
     async def refund(self, request: contract.RefundPayment) -> contract.Refund:
         """The refund; a key stands for one refund of one payment. See the contract for what it raises."""
-        self._principal.require_staff()
+        self._principal.require("payments:manage")
         payment = await self._changes.get(request.payment_id)
         refund_id = derived_id("rfd", "staff", payment.id, request.idempotency_key)
         provider_named(self._providers, payment.terms.provider)
@@ -58,12 +58,12 @@ class Admin:
 
     async def list_refunds(self, request: contract.ListRefunds) -> Json:
         """A page of all refunds."""
-        self._principal.require_staff()
+        self._principal.require("payments:manage")
         return Json(await self._refunds.page(request))
 
     async def settle_refund(self, request: contract.SettleRefund) -> contract.Refund:
         """The refund as paid by hand; see the contract for what it raises."""
-        self._principal.require_staff()
+        self._principal.require("payments:manage")
         payment_id = await self._refunds.payment_of(request.refund_id)
         if payment_id is None:
             raise RefundNotFound("there is no such refund")
@@ -84,22 +84,22 @@ class Admin:
 
     async def get_ledger(self, request: Nothing) -> Json:
         """The balance of each account, and whether every transfer balances."""
-        self._principal.require_staff()
+        self._principal.require("payments:manage")
         return Json(await self._ledger.balances())
 
     async def list_webhooks(self, request: contract.ListWebhooks) -> Json:
         """A page of the kept webhooks, newest first, without their bodies."""
-        self._principal.require_staff()
+        self._principal.require("payments:manage")
         return Json(await self._webhooks.page(request))
 
     async def run_webhook(self, request: contract.RunWebhook) -> contract.WebhookReceipt:
         """The webhook with its effect; see the contract for what it raises."""
-        self._principal.require_staff()
+        self._principal.require("payments:manage")
         return await Webhooks(self._webhooks, self._changes, self._providers).run(request.id)
 
     async def list_sandbox_charges(self, request: Nothing) -> Json:
         """The sandbox provider's own book; NotFound where there is no sandbox."""
-        self._principal.require_staff()
+        self._principal.require("payments:manage")
         if self._sandbox is None:
             raise NotFound("there is no sandbox here")
         return Json(await self._sandbox.charges())

@@ -8,6 +8,7 @@ from payment.application.published import published
 from payment.application.returns import Providers
 from payment.application.webhooks import Webhooks
 from payment.domain.payment import Payment
+from shared_kernel.clock import system_clock, to_milliseconds
 from shared_kernel.contracts import payment as contract
 from shared_kernel.contracts.model import Health, Nothing
 from shared_kernel.errors import NotFound
@@ -48,14 +49,16 @@ class Reading:
     async def health(self, request: Nothing) -> Health:
         """Whether the service and its database answer, and which providers it can use."""
         providers = sorted(self._providers)
+        started_ms = to_milliseconds(system_clock())
         try:
             await self._changes.find("pay_of_nobody")
         except Exception:
             _log.exception("the database does not answer")
             return Health(status="degraded", database="unavailable", providers=providers)
-        return Health(status="ok", database="ok", providers=providers)
+        database_ms = to_milliseconds(system_clock()) - started_ms
+        return Health(status="ok", database="ok", database_ms=database_ms, providers=providers)
 
     async def _readable(self, payment_id: str) -> Payment:
         if self._principal.kind != "service":
-            self._principal.require_staff()
+            self._principal.require("payments:manage")
         return await self._changes.get(payment_id)

@@ -1,0 +1,1 @@
+"""The rules of accounts, sessions, passwords, signing keys and companies."""

@@ -1,0 +1,1 @@
+"""D1, argon2id and WebCrypto."""
