@@ -16,7 +16,8 @@ from order.infrastructure.d1 import D1OrderList
 from order.infrastructure.object_storage import FIRST_WAKE_SECONDS, StoredHistory
 from order.infrastructure.workflow import WorkflowSagas
 from order_saga import saga
-from order_saga.workflow import PAYMENT_SETTLED, WorkflowSteps
+from order_saga.work import Services
+from order_saga.workflow import NUDGE, WorkflowSteps
 from shared_kernel.clock import system_clock, to_milliseconds
 from shared_kernel.cloudflare import (
     D1,
@@ -25,22 +26,26 @@ from shared_kernel.cloudflare import (
     bindings,
     log_to_console,
     producer,
+    setting,
     subscriptions,
     transport,
     wait_until,
 )
-from shared_kernel.contracts import inventory, order, payment, product
+from shared_kernel.contracts import company, inventory, order, payment, product
 from shared_kernel.inbox import consume
 from shared_kernel.rpc import Call, CircuitBreaker, Principal, object_serves, remote, serves
-from shared_kernel.tracing import next_traceparent
+from shared_kernel.tracing import next_traceparent, traced
 
 CALL_SECONDS = 10
 RETRY_PAUSE_SECONDS = 30
 DEAD_LETTERS = "order-dlq"
+# With the hundred retries of such a queue, a database may be away for eight hours before a dead letter is lost.
+DEAD_LETTER_PAUSE_SECONDS = 300
 
 log_to_console()
 _log = logging.getLogger(__name__)
 _pricing_breaker = CircuitBreaker()
+_spending_breaker = CircuitBreaker()
 
 
 def _now_ms() -> int:
@@ -60,7 +65,10 @@ def _aggregate(order_id: str, call: Call) -> Aggregate:
 
 def _orders(call: Call) -> Orders:
     pricing = remote(product.Pricing, transport(bindings().PRODUCT_PRICING), call, _pricing_breaker)
-    return Orders(lambda order_id: _aggregate(order_id, call), pricing, _order_list(), call.principal)
+    # The user service believes another service alone; whose yes it is stands in the request.
+    own_call = call.model_copy(update={"principal": Principal(kind="service", id="order")})
+    spending = remote(company.Spending, transport(bindings().USER_SPENDING), own_call, _spending_breaker)
+    return Orders(lambda order_id: _aggregate(order_id, call), pricing, spending, _order_list(), call.principal)
 
 
 @serves(order.Orders, _orders)
@@ -73,11 +81,20 @@ class Default(WorkerEntrypoint):
         messages = [QueueMessage(message) for message in batch.messages]
         if batch.queue.startswith(DEAD_LETTERS):
             for message in messages:
-                await order_list.bury(message.body)
-                message.ack()
+                await _bury(order_list, message)
         else:
             database = D1(bindings().DB)
             await consume(database, messages, system_clock, lambda event: handle(event, order_list, _payment_heard))
+
+
+async def _bury(order_list: D1OrderList, message: QueueMessage) -> None:
+    try:
+        await order_list.bury(message.body)
+    except Exception:
+        _log.exception("a dead letter could not be kept and will be delivered again")
+        message.retry(DEAD_LETTER_PAUSE_SECONDS)
+    else:
+        message.ack()
 
 
 async def _payment_heard(order_id: str, told: HearOfPayment, traceparent: str) -> None:
@@ -104,7 +121,7 @@ async def _follow_up(history: StoredHistory, placed_order_id: str | None) -> Non
 
 
 def _sagas() -> WorkflowSagas:
-    return WorkflowSagas(lambda: bindings().ORDER_SAGA, PAYMENT_SETTLED)
+    return WorkflowSagas(lambda: bindings().ORDER_SAGA, NUDGE)
 
 
 def _served(instance: "OrderObject", call: Call) -> OrderAggregate:
@@ -113,7 +130,7 @@ def _served(instance: "OrderObject", call: Call) -> OrderAggregate:
 
 
 def _reconciler(history: StoredHistory) -> Reconciler:
-    call = _own_call("order-alarm", history.private(TRACEPARENT) if history.recorded() else None)
+    call = _own_call("order-alarm", history.private(TRACEPARENT) if history.version() else None)
 
     async def carry_out(command: Command) -> None:
         await OrderAggregate(history, call, system_clock, lambda placed: None).carry_out(CarryOut(command=command))
@@ -151,13 +168,14 @@ class OrderObject(DurableObject):
     async def alarm(self, info: Any = None) -> None:
         """Reconcile, and look again later; what breaks is logged and tried again at the next alarm."""
         history = self.history
-        version = len(history.recorded())
-        try:
-            again = await _reconciler(history).run()
-        except Exception:
-            _log.exception("an order's reconciliation failed and will be tried again")
-            again = RETRY_PAUSE_SECONDS
-        if len(history.recorded()) > version:
+        version = history.version()
+        with traced(history.private(TRACEPARENT) if version else None):
+            try:
+                again = await _reconciler(history).run()
+            except Exception:
+                _log.exception("an order's reconciliation failed and will be tried again")
+                again = RETRY_PAUSE_SECONDS
+        if history.version() > version:
             # The change has set an alarm of its own, which a longer pause must not put off.
             again = FIRST_WAKE_SECONDS if again is None else min(again, FIRST_WAKE_SECONDS)
         if again is not None:
@@ -170,18 +188,22 @@ class OrderSaga(WorkflowEntrypoint):
     async def run(self, event: Any, step: Any) -> str:
         """Bring the order to its end."""
         parameters = event["payload"]
-        return await saga.run(parameters["order_id"], WorkflowSteps(step), lambda: _saga_services(**parameters))
+        steps = WorkflowSteps(step, parameters["traceparent"])
+        with traced(parameters["traceparent"]):
+            return await saga.run(parameters["order_id"], steps, lambda: _saga_services(**parameters))
 
 
-def _saga_services(order_id: str, traceparent: str) -> saga.Services:
+def _saga_services(order_id: str, traceparent: str) -> Services:
     call = _own_call("order-saga", traceparent)
     env = bindings()
     # Steps have bounded retries of their own. A breaker that one order's saga has opened would use up those of the
     # next ones without a call, and turn back orders that could go on a moment later.
-    return saga.Services(
+    return Services(
         orders=_aggregate(order_id, call),
         pricing=remote(product.Pricing, transport(env.PRODUCT_PRICING), call, CircuitBreaker()),
+        spending=remote(company.Spending, transport(env.USER_SPENDING), call, CircuitBreaker()),
         reservations=remote(inventory.Reservations, transport(env.INVENTORY_RESERVATIONS), call, CircuitBreaker()),
         charges=remote(payment.Charges, transport(env.PAYMENT_CHARGES), call, CircuitBreaker()),
         clock=system_clock,
+        approval_seconds=int(setting("APPROVAL_SECONDS")),
     )

@@ -17,10 +17,11 @@ from order.application.messages import CarryOut, PaymentMeans, PlaceAtPrices
 from order.application.ports import Aggregate
 from order.domain.commands import Command, Place
 from order.infrastructure.object_storage import StoredHistory
-from order_saga.saga import Services
+from order_saga.work import Services
 from shared_kernel.clock import rfc3339, to_milliseconds
+from shared_kernel.contracts.company import Spending
 from shared_kernel.contracts.inventory import Allocation, OrderStock, Reservation, ReserveStock
-from shared_kernel.contracts.order import ShippingAddress
+from shared_kernel.contracts.order import PlacedOrder, ShippingAddress
 from shared_kernel.contracts.payment import (
     CancelPayment,
     CheckPayment,
@@ -44,6 +45,10 @@ ORDER_ID = derived_id("ord", "guest", "one")
 PRODUCT_ID = derived_id("prd", "rice")
 HOLD_SECONDS = 600
 INSTRUCTIONS = Instructions(type="qr_code", qr_string="00020101")
+APPROVAL_SECONDS = 604_800
+GUEST = Principal(kind="guest", id="guest")
+COMPANY_ID = derived_id("com", "toko")
+BUYER = Principal(kind="buyer", id=derived_id("usr", "buyer"), company_id=COMPANY_ID)
 TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 ADDRESS = ShippingAddress(
     name="Sari",
@@ -70,7 +75,7 @@ def rupiah(amount_minor: int) -> Money:
     return Money(amount=amount_minor, currency="IDR")
 
 
-def place(quantity: int = 2, method: Method = "card") -> Place:
+def place(quantity: int = 2, method: Method = "card", by: Principal = GUEST) -> Place:
     line = PricedLine(
         product_id=PRODUCT_ID,
         sku="RICE-5",
@@ -81,7 +86,9 @@ def place(quantity: int = 2, method: Method = "card") -> Place:
         total=rupiah(7_500_000 * quantity),
     )
     return Place(
-        market="retail",
+        market="retail" if by.company_id is None else "wholesale",
+        customer_id=None if by.kind == "guest" else by.id,
+        company_id=by.company_id,
         lines=(line,),
         total=line.total,
         email="sari@example.com",
@@ -145,18 +152,26 @@ class OrderWorld:
         return StoredHistory(self.storage, lambda: to_milliseconds(self.clock()))
 
     def order(self, kind: str = "service", credential: str | None = None) -> OrderAggregate:
-        principal = Principal.model_validate({"kind": kind, "id": kind, "credential": credential})
+        return self.order_for(Principal.model_validate({"kind": kind, "id": kind, "credential": credential}))
+
+    def order_for(self, principal: Principal) -> OrderAggregate:
         call = Call(principal=principal, traceparent=TRACEPARENT, deadline_ms=2**52)
         return OrderAggregate(self.history(), call, self.clock, self.changes.append)
 
     def place(self, token: str = "tok_ok", quantity: int = 2, method: Method = "card") -> str:
         """Place the order as a guest, who is given this access token."""
+        placed = self.place_by(GUEST, token, quantity, method)
+        assert placed.access_token is not None
+        return placed.access_token
+
+    def place_by(
+        self, principal: Principal, token: str = "tok_ok", quantity: int = 2, method: Method = "card"
+    ) -> PlacedOrder:
+        """Place the order as this person."""
+        command = place(quantity, method, principal)
         means = PaymentMeans(token=token)
-        command = place(quantity, method)
         request = PlaceAtPrices(order_id=ORDER_ID, fingerprint="same", means=means, command=command)
-        placed = now_and_then(self.order("guest").place(request))
-        assert placed.order.access_token is not None
-        return placed.order.access_token
+        return now_and_then(self.order_for(principal).place(request)).order
 
     def event_types(self) -> list[str]:
         return [each.event.type for each in self.history().recorded()]
@@ -358,6 +373,22 @@ class BreakingOrders:
         return ask
 
 
-def services(world: OrderWorld, shop: Shop, order_faults: Breaking | None = None) -> Services:
-    orders = cast(Aggregate, BreakingOrders(world.order(), order_faults or Breaking()))
-    return Services(orders=orders, pricing=shop, reservations=shop, charges=shop, clock=world.clock)
+class Nobody:
+    """The user service of an order that no company pays for, which is never asked."""
+
+    def __getattr__(self, name: str) -> Callable[[BaseModel], Awaitable[Any]]:
+        raise AssertionError(f"{name} was asked for an order without a company")
+
+
+def services(
+    world: OrderWorld, shop: Shop, order_faults: Breaking | None = None, spending: Spending | None = None
+) -> Services:
+    return Services(
+        orders=cast(Aggregate, BreakingOrders(world.order(), order_faults or Breaking())),
+        pricing=shop,
+        spending=spending or cast(Spending, Nobody()),
+        reservations=shop,
+        charges=shop,
+        clock=world.clock,
+        approval_seconds=APPROVAL_SECONDS,
+    )

@@ -9,7 +9,7 @@ from order.domain.commands import Command
 from order.domain.events import OrderEvent, UnknownEvent, read_event, write_event
 from order.domain.order import IllegalTransition, Order, decide, evolve, replay
 from shared_kernel.contracts.inventory import Allocation
-from tests.unit.order.order_world import INSTRUCTIONS, ORDER_ID, PRODUCT_ID, place, rupiah
+from tests.unit.order.order_world import BUYER, INSTRUCTIONS, ORDER_ID, PRODUCT_ID, place, rupiah
 
 TOTAL = place().total
 NOTHING = rupiah(0)
@@ -19,6 +19,11 @@ ALLOCATIONS = (Allocation(product_id=PRODUCT_ID, warehouse_id="whs_1", warehouse
 
 COMMANDS: dict[str, Command] = {
     "place": place(),
+    "buy": place(by=BUYER),
+    "ask": commands.RequestApproval(expires_at=EXPIRES_AT),
+    "yes": commands.Approve(approver_id="usr_approver"),
+    "no": commands.Refuse(reason="too dear"),
+    "late": commands.ExpireApproval(),
     "reserve": commands.RecordReservation(allocations=ALLOCATIONS, expires_at=None),
     "request": commands.RequestPayment(),
     "capture": commands.RecordCapture(payment_id="pay_1", amount=TOTAL),
@@ -45,7 +50,31 @@ REFUNDED = "place reserve request capture fall refund release"
 # For each state, by the commands that lead to it, what each command gives there: the type of its last event, "" where
 # it was done before, and nothing at all where it is illegal.
 STATES: dict[str, dict[str, str]] = {
-    "": {"place": "OrderPlaced"},
+    "": {"place": "OrderPlaced", "buy": "OrderPlaced"},
+    "buy": {"ask": "ApprovalRequested", "reserve": "InventoryReserved", "fall": "RejectionDecided"},
+    "buy reserve": {"reserve": "", "request": "PaymentRequested", "fall": "RejectionDecided"},
+    "buy ask": {
+        "ask": "",
+        "yes": "OrderApproved",
+        "no": "RejectionDecided",
+        "late": "RejectionDecided",
+        "fall": "RejectionDecided",
+    },
+    "buy ask yes": {"ask": "", "yes": "", "late": "", "reserve": "InventoryReserved", "fall": "RejectionDecided"},
+    "buy ask yes reserve": {
+        "ask": "",
+        "yes": "",
+        "late": "",
+        "reserve": "",
+        "request": "PaymentRequested",
+        "fall": "RejectionDecided",
+    },
+    "buy ask yes fall": {"yes": "", "late": "", "fall": "", "release": "", "reject": "OrderRejected"},
+    "buy ask yes fall reject": {"yes": "", "late": "", "fall": "", "release": "", "reject": ""},
+    "buy ask no": {"no": "", "late": "", "fall": "", "release": "", "reject": "OrderRejected"},
+    "buy ask no reject": {"no": "", "late": "", "fall": "", "release": "", "reject": ""},
+    "buy ask late": {"late": "", "fall": "", "release": "", "reject": "OrderRejected"},
+    "buy ask fall": {"late": "", "fall": "", "release": "", "reject": "OrderRejected"},
     "place": {"reserve": "InventoryReserved", "fall": "RejectionDecided"},
     "place reserve": {"reserve": "", "request": "PaymentRequested", "fall": "RejectionDecided"},
     "place reserve request": {
@@ -170,6 +199,8 @@ def test_no_sequence_of_commands_both_confirms_and_rejects(names: list[str]) -> 
     types = [event.type for event in history]
     assert not {"OrderConfirmed", "RejectionDecided"} <= set(types)
     assert {kind for kind in types if types.count(kind) > 1} <= REPEATED
+    if "ApprovalRequested" in types and "InventoryReserved" in types:
+        assert types.index("ApprovalRequested") < types.index("OrderApproved") < types.index("InventoryReserved")
     if "OrderRejected" in types and "PaymentCaptured" in types:
         assert {"RefundIssued", "RefundBegun", "RefundDue"} & set(types)
     if "OrderRejected" in types and "InventoryReserved" in types:
@@ -177,12 +208,12 @@ def test_no_sequence_of_commands_both_confirms_and_rejects(names: list[str]) -> 
     assert given_back(history) <= TOTAL.amount
 
 
-@given(st.lists(st.sampled_from(sorted(COMMANDS)), max_size=40))
-def test_replaying_what_was_stored_gives_the_same_order_at_every_version(names: list[str]) -> None:
+@given(st.sampled_from(["place", "buy"]), st.lists(st.sampled_from(sorted(COMMANDS)), max_size=40))
+def test_replaying_what_was_stored_gives_the_same_order_at_every_version(first: str, names: list[str]) -> None:
     history: list[OrderEvent] = []
     order: Order | None = None
     states = [order]
-    for name in ["place", *names]:
+    for name in [first, *names]:
         try:
             decided = decide(ORDER_ID, order, COMMANDS[name])
         except IllegalTransition:
@@ -206,6 +237,34 @@ def test_an_event_before_the_draft_is_refused() -> None:
 def test_an_unknown_stored_form_is_named() -> None:
     with pytest.raises(UnknownEvent, match="OrderPlaced version 99"):
         read_event("OrderPlaced", 99, "{}")
+
+
+def test_an_order_that_was_stored_before_there_were_accounts_is_nobodys() -> None:
+    drafted = read_event("OrderDrafted", 1, f'{{"order_id":"{ORDER_ID}","market":"retail"}}')
+    assert drafted == events.OrderDrafted(ORDER_ID, "retail", customer_id=None, company_id=None)
+    order = replay([drafted])
+    assert order is not None
+    assert (order.market, order.customer_id, order.company_id) == ("retail", None, None)
+
+
+def test_an_order_remembers_whose_it_is_and_for_which_company() -> None:
+    order = replay(history_of("buy ask yes reserve request capture confirm"))
+    assert order is not None
+    assert (order.customer_id, order.company_id) == (BUYER.id, BUYER.company_id)
+    assert (order.status, order.approved_by) == ("confirmed", "usr_approver")
+
+
+def test_a_second_yes_leaves_the_first_one_standing() -> None:
+    history = history_of("buy ask yes")
+    assert decide(ORDER_ID, replay(history), commands.Approve(approver_id="usr_other")) == []
+
+
+@pytest.mark.parametrize(("answer", "code"), [("no", "approval_refused"), ("late", "approval_expired")])
+def test_an_order_that_is_not_approved_says_why(answer: str, code: str) -> None:
+    order = replay(history_of(f"buy ask {answer} reject"))
+    assert order is not None
+    assert order.rejection is not None
+    assert (order.status, order.rejection.code) == ("rejected", code)
 
 
 def test_a_stored_event_that_cannot_be_read_does_not_show_its_data() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from order.application.aggregate import HEARD
 from order.application.messages import HearOfPayment
+from order.application.ports import Owner
 from order.application.reconciler import (
     FIRST_PAUSE_SECONDS,
     LONGEST_PAUSE_SECONDS,
@@ -35,8 +36,9 @@ from tests.unit.order.order_world import (
 from tests.unit.order.test_order_decisions import COMMANDS, EXPIRES_AT, PAID, TOTAL, WAITING
 
 PLACED_VERSION = 3
+PUBLISHED = ("order.placed", "order.awaiting_approval", "order.awaiting_payment", "order.confirmed", "order.rejected")
 WHEN_PLACED = Hours().now
-WANTED = {kind: ["IN"] for kind in ("order.placed", "order.awaiting_payment", "order.confirmed", "order.rejected")}
+WANTED = {kind: ["IN"] for kind in PUBLISHED}
 
 
 class Sagas:
@@ -44,12 +46,18 @@ class Sagas:
         self.alive = alive
         self.nudged: list[int] = []
         self.started: list[tuple[int, str]] = []
+        self.is_reached = True
+        self.meanwhile: Callable[[], None] = lambda: None
 
     async def start(self, order_id: str, attempt: int, traceparent: str) -> None:
         self.started.append((attempt, traceparent))
 
     async def nudge(self, order_id: str, attempt: int) -> bool:
+        if not self.is_reached:
+            raise Unavailable("the workflows do not answer")
         self.nudged.append(attempt)
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
         return self.alive
 
 
@@ -78,7 +86,7 @@ class OrderList:
     def __init__(self) -> None:
         self.version = 0
 
-    async def page(self, request: ListOrders) -> Json:
+    async def page(self, request: ListOrders, owner: Owner | None = None) -> Json:
         raise AssertionError("the reconciler reads no pages")
 
     async def version_of(self, order_id: str) -> int:
@@ -284,6 +292,16 @@ def test_what_is_heard_while_the_alarm_is_at_work_rings_it_again() -> None:
     alarm = Alarm(waiting())
     hear(alarm.world, "captured")
     alarm.payments.meanwhile = "captured"
+    assert alarm.ring() == 0
+    assert alarm.world.history().private(HEARD) == "evt_meanwhile"
+
+
+def test_what_is_heard_while_the_alarm_sends_at_its_end_rings_it_again() -> None:
+    alarm = Alarm(confirmed())
+    alarm.list.version = PLACED_VERSION
+    alarm.ring()
+    alarm.world.clock.move(STALE_AFTER_SECONDS)
+    alarm.queue.meanwhile = lambda: hear(alarm.world, "refunded", "evt_meanwhile")
     assert alarm.ring() == 0
     assert alarm.world.history().private(HEARD) == "evt_meanwhile"
 

@@ -13,6 +13,7 @@ from product.infrastructure.d1 import D1Categories, D1Products, D1Shelf
 from shared_kernel.contracts import product as contract
 from shared_kernel.contracts.model import Nothing
 from shared_kernel.money import Money
+from shared_kernel.permissions import Kind
 from shared_kernel.rpc import Call, Principal
 from tests.unit.sqlite_database import SqliteDatabase, migrations
 
@@ -43,6 +44,7 @@ def shirt(
     description: str = "",
     category_id: str | None = None,
     retail: bool = True,
+    wholesale_too: bool = True,
 ) -> contract.NewProduct:
     price = price or idr(150_000)
     return contract.NewProduct(
@@ -50,7 +52,7 @@ def shirt(
         name=name,
         description=description,
         category_id=category_id,
-        availability=contract.MarketAvailability(retail=retail, wholesale=True),
+        availability=contract.MarketAvailability(retail=retail, wholesale=wholesale_too),
         retail_price=price,
         wholesale_price=wholesale or price,
     )
@@ -70,7 +72,7 @@ class World:
             D1Products(self.database), D1Categories(self.database), call, lambda: self.now, self._count_publishing
         )
 
-    def catalogue(self, kind: Literal["guest", "staff"] = "guest") -> Catalogue:
+    def catalogue(self, kind: Kind = "guest") -> Catalogue:
         return Catalogue(D1Products(self.database), D1Shelf(self.database), Principal(kind=kind, id=kind))
 
     def pricing(self) -> Pricing:
@@ -96,11 +98,11 @@ class World:
     def change(self, product_id: str, expected_version: int, **changes: Any) -> contract.Product:
         return run(self.admin().change_product(change(product_id, expected_version, **changes)))
 
-    def page(self, kind: Literal["guest", "staff"] = "guest", **wanted: Any) -> dict[str, Any]:
+    def page(self, kind: Kind = "guest", **wanted: Any) -> dict[str, Any]:
         page: dict[str, Any] = json.loads(run(self.catalogue(kind).list_products(contract.ListProducts(**wanted))))
         return page
 
-    def skus(self, kind: Literal["guest", "staff"] = "guest", **wanted: Any) -> list[str]:
+    def skus(self, kind: Kind = "guest", **wanted: Any) -> list[str]:
         return [item["sku"] for item in self.page(kind, **wanted)["items"]]
 
     def events(self) -> list[dict[str, Any]]:

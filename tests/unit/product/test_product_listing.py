@@ -31,7 +31,7 @@ def _forged(**cursor: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(cursor).encode()).decode().rstrip("=")
 
 
-@pytest.mark.parametrize("kind", ["guest", "staff"])
+@pytest.mark.parametrize("kind", ["guest", "customer", "buyer", "staff", "admin"])
 @pytest.mark.parametrize("in_category", [True, False])
 def test_a_product_reads_the_same_alone_and_in_a_list(kind: Any, in_category: bool) -> None:
     world = World()
@@ -182,6 +182,8 @@ def test_an_empty_tree_is_an_empty_list() -> None:
 
 def test_health_tells_whether_the_database_answers() -> None:
     world = World()
-    assert run(world.catalogue().health(Nothing())) == Health(status="ok", database="ok")
+    well = run(world.catalogue().health(Nothing()))
+    assert (well.status, well.database) == ("ok", "ok")
+    assert well.database_ms is not None
     world.database.close()
     assert run(world.catalogue().health(Nothing())) == Health(status="degraded", database="unavailable")

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from product.domain.errors import InvalidPrice, StaleVersion
 from product.domain.product import Product
-from shared_kernel.contracts.product import ChangeProduct, MarketAvailability, NewProduct, ProductChanges
-from shared_kernel.money import CurrencyMismatch
+from shared_kernel.contracts.product import ChangeProduct, Market, MarketAvailability, NewProduct, ProductChanges
+from shared_kernel.money import CurrencyMismatch, Money
 from tests.unit.product.catalogue_world import NO_CATEGORY, NO_PRODUCT, idr, shirt, usd
 
 MADE = datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
@@ -91,13 +91,20 @@ def test_unreadable_texts_are_refused(field: str, value: str) -> None:
         NewProduct.model_validate(shirt().model_dump() | {field: value})
 
 
+@pytest.mark.parametrize(("market", "price"), [("retail", idr(150_000)), ("wholesale", idr(90_000))])
+def test_everybody_sees_the_price_of_his_market_alone(market: Market, price: Money) -> None:
+    seen = _product().for_market(market)
+    assert seen.price == price
+    assert (seen.retail_price, seen.wholesale_price) == (None, None)
+
+
 def test_guests_see_their_price_and_staff_see_both() -> None:
     product = _product()
-    assert product.for_retail().model_dump(exclude_none=True).keys() == {
+    assert product.for_market("retail").model_dump(exclude_none=True).keys() == {
         *("id", "sku", "name", "description", "category_id", "images", "availability", "price", "version"),
         *("created_at", "updated_at"),
     }
-    assert (product.for_retail().price, product.for_staff().price) == (idr(150_000), idr(150_000))
+    assert product.for_staff().price == idr(150_000)
     assert (product.for_staff().retail_price, product.for_staff().wholesale_price) == (idr(150_000), idr(90_000))
 
 

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Sequence
 
 from order.application.messages import (
+    AnswerApproval,
     CarryOut,
     FindPlaced,
     Found,
@@ -28,12 +29,13 @@ from order.domain.order import Order as OrderState
 from shared_kernel.clock import Clock, rfc3339
 from shared_kernel.contracts.model import Nothing
 from shared_kernel.contracts.order import GetEvents, GetOrder, Order, Placed, PlacedOrder
-from shared_kernel.errors import Invalid, NotFound, Unauthenticated
-from shared_kernel.rpc import Call, Json
+from shared_kernel.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from shared_kernel.rpc import Call, Json, Principal
 
 FINGERPRINT = "fingerprint"
 ACCESS_TOKEN = "access_token"
 PAYMENT_MEANS = "payment_means"
+# The value is older than approvals, and objects hold it.
 HEARD = "heard_of_payment"
 _FINAL = frozenset({"captured", "declined", "expired", "cancelled", "refunded"})
 TRACEPARENT = "traceparent"
@@ -62,7 +64,8 @@ class OrderAggregate:
         decided = decide(request.order_id, None, request.command)
         # The events come last: they are the order, and it must not exist without its secrets.
         self._history.keep_private(FINGERPRINT, request.fingerprint)
-        self._history.keep_private(ACCESS_TOKEN, secrets.token_urlsafe(24))
+        if self._call.principal.kind == "guest":
+            self._history.keep_private(ACCESS_TOKEN, secrets.token_urlsafe(24))
         self._history.keep_private(PAYMENT_MEANS, request.means.model_dump_json())
         self._history.keep_private(TRACEPARENT, self._call.traceparent)
         history = self._append([], decided)
@@ -73,15 +76,26 @@ class OrderAggregate:
         """Decide the command and store what it gives."""
         self._call.principal.require_service()
         history = self._history.recorded()
-        order = replay(recorded.event for recorded in history)
-        if order is None:
-            raise NotFound("there is no such order", code="order_not_found")
+        order = _state(history)
         history = self._append(history, decide(order.id, order, request.command))
         after = placed_view(history)
         if after.status in ENDED:
             self._history.keep_private(PAYMENT_MEANS, None)
         self._changed(None)
         return after
+
+    async def answer_approval(self, request: AnswerApproval) -> PlacedOrder:
+        """Record the yes or no of a member of the order's company, and wake the alarm, which tells the saga."""
+        history = self._seen_history()
+        order = _state(history)
+        if order.company_id is None or order.company_id != self._call.principal.company_id:
+            raise Forbidden("only the members of its company approve an order", code="not_an_approver")
+        grown = self._append(history, decide(order.id, order, request.command))
+        if len(grown) > len(history):
+            self._history.keep_private(HEARD, f"answer-{len(grown)}")
+            self._history.wake()
+            self._changed(None)
+        return placed_view(grown)
 
     async def get_placed(self, request: GetOrder) -> PlacedOrder:
         """The order as it is now."""
@@ -168,14 +182,27 @@ class OrderAggregate:
         return self._history.private(ACCESS_TOKEN) if self._call.principal.kind == "guest" else None
 
     def _seen_history(self) -> list[Recorded]:
-        history = self._history.recorded()
         principal = self._call.principal
-        if principal.kind == "guest":
-            if principal.credential is None:
-                raise Unauthenticated("this needs the order's access token or a staff token")
-            expected = self._history.private(ACCESS_TOKEN) if history else None
-            if expected is None or not hmac.compare_digest(expected.encode(), principal.credential.encode()):
-                raise NotFound("there is no such order", code="order_not_found")
-        if not history:
+        if principal.kind == "guest" and principal.credential is None:
+            raise Unauthenticated("this needs the order's access token or a bearer token")
+        history = self._history.recorded()
+        if not history or not self._is_seen_by(principal, _state(history)):
             raise NotFound("there is no such order", code="order_not_found")
         return history
+
+    def _is_seen_by(self, principal: Principal, order: OrderState) -> bool:
+        if principal.may("orders:manage"):
+            return True
+        if principal.kind == "guest":
+            expected = self._history.private(ACCESS_TOKEN)
+            sent = principal.credential or ""
+            return expected is not None and hmac.compare_digest(expected.encode(), sent.encode())
+        placed_it = order.customer_id is not None and order.customer_id == principal.id
+        return placed_it or (order.company_id is not None and order.company_id == principal.company_id)
+
+
+def _state(history: Sequence[Recorded]) -> OrderState:
+    order = replay(recorded.event for recorded in history)
+    if order is None:
+        raise NotFound("there is no such order", code="order_not_found")
+    return order

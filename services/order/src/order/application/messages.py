@@ -1,8 +1,10 @@
 """What crosses between the order Worker and an order's Durable Object."""
 
+from typing import Annotated
+
 from pydantic import Field
 
-from order.domain.commands import Command, Place
+from order.domain.commands import Approve, Command, Place, Refuse
 from shared_kernel.contracts.model import Message
 from shared_kernel.contracts.order import Placed
 from shared_kernel.contracts.payment import Bank, PaymentStatus, Phone
@@ -41,6 +43,12 @@ class CarryOut(Message):
     """A command to a placed order."""
 
     command: Command
+
+
+class AnswerApproval(Message):
+    """The yes or no of somebody whose right to it the user service has affirmed."""
+
+    command: Annotated[Approve | Refuse, Field(discriminator="name")]
 
 
 class GetPaymentMeans(Message):

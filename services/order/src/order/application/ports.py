@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from order.application.messages import (
+    AnswerApproval,
     CarryOut,
     FindPlaced,
     Found,
@@ -75,6 +76,10 @@ class Aggregate(Protocol):
         """The order after the command; Conflict `illegal_transition`."""
         ...
 
+    async def answer_approval(self, request: AnswerApproval) -> PlacedOrder:
+        """The order after an approver's answer, its alarm awake; NotFound; Conflict `illegal_transition`."""
+        ...
+
     async def get_placed(self, request: GetOrder) -> PlacedOrder:
         """The order as it is now, for the saga; NotFound."""
         ...
@@ -96,11 +101,18 @@ class Aggregate(Protocol):
         ...
 
 
+class Owner(NamedTuple):
+    """Whose orders: those that a customer placed, or that were placed for a company."""
+
+    kind: Literal["customer", "company"]
+    id: str
+
+
 class OrderList(Protocol):
     """The read model: one row for each order."""
 
-    async def page(self, request: ListOrders) -> Json:
-        """A page of the list; Invalid `invalid_cursor`."""
+    async def page(self, request: ListOrders, owner: Owner | None = None) -> Json:
+        """A page of the list, or of one owner's part of it; Invalid `invalid_cursor`."""
         ...
 
     async def version_of(self, order_id: str) -> int:

@@ -1,11 +1,13 @@
 """What an order's alarm does until the order has ended and everybody has been told.
 
 It is the sweep behind every promise that is kept "afterwards": an event that was stored but not sent, a
-saga that was never started, one that died with its process or missed that the customer has paid, money that
-came or went after the order had ended, a list that missed an event. Each order has its own alarm, set in the
-transaction that makes it necessary, so that no list has to be trusted to know which orders are stuck.
+saga that was never started, one that died with its process or missed that the customer has paid or an
+approver has answered, money that came or went after the order had ended, a list that missed an event. Each
+order has its own alarm, set in the transaction that makes it necessary, so that no list has to be trusted to
+know which orders are stuck.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +28,8 @@ STALE_AFTER_SECONDS = 30
 FIRST_PAUSE_SECONDS = 10
 WAITING_PAUSE_SECONDS = 30
 LONGEST_PAUSE_SECONDS = 3600
+APPROVAL_PAUSE_SECONDS = 6 * 3600
+"""How often an order is seen to whose approver has a week: enough for a yes whose record was lost."""
 
 
 @dataclass(frozen=True)
@@ -52,27 +56,37 @@ class Reconciler:
         if order is None:
             return None
         heard = self.history.private(HEARD)
-        await self.send()
+        if heard is None:
+            # A queue that refuses ends it here: it has the alarm ring often, and each nudge costs the saga a look.
+            await self.send()
         if order.ended:
             again = await self._follow(order, heard)
         else:
             again = await self._advance(order, recorded, heard)
-        if self.history.private(HEARD) != heard:
-            return 0
-        # What is heard of an order that is being turned back is kept until it has ended.
-        if heard is not None and (order.ended or order.rejection is None):
+        # What is heard of the payment of an order that is being turned back is kept until it has ended.
+        left = None if order.ended or _concerns_saga(order) else heard
+        if left is None and self.history.private(HEARD) == heard:
             self.history.keep_private(HEARD, None)
+        is_all_sent = await self.send()
+        # Nothing waits after this look: the alarm that is set now takes the place of the one that news has set.
+        if self.history.private(HEARD) != left:
+            return 0
         # Who is sending at this moment may end in the middle of it.
-        return again if await self.send() else FIRST_PAUSE_SECONDS
+        return again if is_all_sent else FIRST_PAUSE_SECONDS
 
     async def _advance(self, order: Order, recorded: Sequence[Recorded], heard: str | None) -> int:
         now = self.clock()
         stale = _older(recorded[-1].occurred_at, now)
+        if order.awaits_approver and order.approval is not None and not _older(order.approval.expires_at, now):
+            if stale:
+                await self._move_on(order.id)
+            left = datetime.fromisoformat(order.approval.expires_at) - now
+            return min(math.ceil(left.total_seconds()) + STALE_AFTER_SECONDS, APPROVAL_PAUSE_SECONDS)
         if order.awaits_customer and order.instructed is not None and not _older(order.instructed.expires_at, now):
             if (stale or heard) and (await self._payment(order)).status not in PASSING:
                 await self._move_on(order.id)
             return WAITING_PAUSE_SECONDS
-        if stale or (heard and order.rejection is None):
+        if stale or (heard and _concerns_saga(order)):
             await self._move_on(order.id)
         return self._pause()
 
@@ -106,6 +120,11 @@ class Reconciler:
         self.history.keep_private(CHECKS, str(checks + 1))
         pause: int = min(FIRST_PAUSE_SECONDS * 2 ** min(checks // 4, 10), LONGEST_PAUSE_SECONDS)
         return pause
+
+
+def _concerns_saga(order: Order) -> bool:
+    """Whether what was heard is for the saga: how a payment stands that it waits for, or an approver's answer."""
+    return order.rejection is None or order.payment == "not_requested"
 
 
 def _older(moment: str, now: datetime) -> bool:

@@ -12,6 +12,7 @@ from shared_kernel.money import total
 
 _PUBLISHED_AS = {
     events.OrderPlaced: "order.placed",
+    events.ApprovalRequested: "order.awaiting_approval",
     events.PaymentRequested: "order.awaiting_payment",
     events.OrderConfirmed: "order.confirmed",
     events.OrderRejected: "order.rejected",
@@ -33,10 +34,13 @@ def view(history: Sequence[Recorded], access_token: str | None = None) -> contra
         email=placed.email if placed else None,
         shipping_address=placed.shipping_address if placed else None,
         payment=_payment(order, placed) if placed else None,
+        approval=_approval(order),
         allocations=None if order.allocations is None else list(order.allocations),
         rejection=_rejection(order),
         version=order.version,
         placed_at=placed_at(history),
+        customer_id=order.customer_id,
+        company_id=order.company_id,
         access_token=access_token,
     )
 
@@ -82,6 +86,8 @@ def announcement(history: Sequence[Recorded], traceparent: str) -> Event | None:
             total=order.total,
             version=order.version,
             placed_at=order.placed_at,
+            customer_id=order.customer_id,
+            company_id=order.company_id,
         ).model_dump(),
     )
 
@@ -101,6 +107,12 @@ def _payment(order: Order, placed: events.OrderPlaced) -> contract.OrderPayment:
         instructions=shown.instructions if shown else None,
         expires_at=shown.expires_at if shown else None,
     )
+
+
+def _approval(order: Order) -> contract.OrderApproval | None:
+    if order.approval is None:
+        return None
+    return contract.OrderApproval(expires_at=order.approval.expires_at, approved_by=order.approved_by)
 
 
 def _rejection(order: Order) -> contract.Rejection | None:

@@ -17,16 +17,45 @@ class _Command(BaseModel):
 
 
 class Place(_Command):
-    """Order these lines at these prices."""
+    """Order these lines at these prices, as a customer, for a buyer's company, or as a guest who is neither."""
 
     name: Literal["place"] = "place"
     market: Market
+    customer_id: str | None = None
+    company_id: str | None = None
     lines: tuple[PricedLine, ...] = Field(min_length=1)
     total: Money
     email: str
     shipping_address: ShippingAddress
     provider: ProviderName
     method: Method
+
+
+class RequestApproval(_Command):
+    """It is over the buyer's limit: let somebody say yes until it expires (RFC 3339)."""
+
+    name: Literal["request_approval"] = "request_approval"
+    expires_at: str
+
+
+class Approve(_Command):
+    """An approver says yes."""
+
+    name: Literal["approve"] = "approve"
+    approver_id: str
+
+
+class Refuse(_Command):
+    """An approver says no."""
+
+    name: Literal["refuse"] = "refuse"
+    reason: str
+
+
+class ExpireApproval(_Command):
+    """The time for an answer is over; one that was given all the same counts."""
+
+    name: Literal["expire_approval"] = "expire_approval"
 
 
 class RecordReservation(_Command):
@@ -119,8 +148,10 @@ class Reject(_Command):
     name: Literal["reject"] = "reject"
 
 
+ApprovalCommand = RequestApproval | Approve | Refuse | ExpireApproval
 Command = Annotated[
     Place
+    | ApprovalCommand
     | RecordReservation
     | RequestPayment
     | RecordInstructions

@@ -1,7 +1,7 @@
 """What can happen to an order: its events, in the past tense, each with a type and a version.
 
 They are the order's only state. A stored event keeps the form it was written in; a form that is
-changed gets the next version.
+changed gets the next version, unless all that is new is a field that the older ones lack and need not have.
 """
 
 from dataclasses import dataclass
@@ -18,12 +18,14 @@ from shared_kernel.money import Money
 
 @dataclass(frozen=True)
 class OrderDrafted:
-    """A cart was begun for a market."""
+    """A cart was begun for a market, by somebody with an account or by a guest, and by a buyer for his company."""
 
     type: ClassVar[str] = "OrderDrafted"
     version: ClassVar[int] = 1
     order_id: str
     market: Market
+    customer_id: str | None = None
+    company_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,24 @@ class OrderPlaced:
     shipping_address: ShippingAddress
     provider: ProviderName
     method: Method
+
+
+@dataclass(frozen=True)
+class ApprovalRequested:
+    """The order is over its buyer's spending limit, and waits for an approver until it expires (RFC 3339)."""
+
+    type: ClassVar[str] = "ApprovalRequested"
+    version: ClassVar[int] = 1
+    expires_at: str
+
+
+@dataclass(frozen=True)
+class OrderApproved:
+    """An approver of the buyer's company let the order go on."""
+
+    type: ClassVar[str] = "OrderApproved"
+    version: ClassVar[int] = 1
+    approver_id: str
 
 
 @dataclass(frozen=True)
@@ -219,6 +239,8 @@ OrderEvent = (
     | OrderDrafted
     | ItemAdded
     | OrderPlaced
+    | ApprovalRequested
+    | OrderApproved
     | InventoryReserved
     | HoldEnded
     | OrderConfirmed
@@ -233,6 +255,8 @@ _FORMS: dict[tuple[str, int], TypeAdapter[OrderEvent]] = {
         OrderDrafted,
         ItemAdded,
         OrderPlaced,
+        ApprovalRequested,
+        OrderApproved,
         InventoryReserved,
         PaymentRequested,
         PaymentInstructed,

@@ -1,9 +1,10 @@
 """The order: which events a command gives in each state, and what each event makes of the order.
 
-draft -> pending -> awaiting_payment -> confirmed, or -> rejected. Whether an order stands or falls is
-decided here and once: `OrderConfirmed` and `RejectionDecided` exclude each other, so two runs of the
-saga, or a late one, can never do both. Money can still come and go after that, which is recorded and
-changes nothing of it.
+draft -> pending -> awaiting_payment -> confirmed, or -> rejected; an order over its buyer's spending limit is
+awaiting_approval before anything is taken for it, and pending again after an approver's yes. Whether an order
+stands or falls is decided here and once: `OrderConfirmed` and `RejectionDecided` exclude each other, so two runs of
+the saga, or a late one, can never do both. Money can still come and go after that, which is recorded and changes
+nothing of it.
 """
 
 import dataclasses
@@ -21,6 +22,8 @@ from shared_kernel.errors import Conflict
 from shared_kernel.money import Money
 
 ENDED: frozenset[OrderStatus] = frozenset({"confirmed", "rejected"})
+APPROVAL_REFUSED = "approval_refused"
+APPROVAL_EXPIRED = "approval_expired"
 _REQUESTED: frozenset[PaymentState] = frozenset({"requested"})
 AWAITED: frozenset[PaymentState] = _REQUESTED | {"pending"}
 
@@ -37,10 +40,14 @@ class Order:
 
     id: str
     market: Market
+    customer_id: str | None = None
+    company_id: str | None = None
     status: OrderStatus = "draft"
     version: int = 0
     cart: tuple[PricedLine, ...] = ()
     placed: events.OrderPlaced | None = None
+    approval: events.ApprovalRequested | None = None
+    approved_by: str | None = None
     allocations: tuple[Allocation, ...] | None = None
     hold_ends_at: str | None = None
     payment: PaymentState = "not_requested"
@@ -54,6 +61,11 @@ class Order:
     def ended(self) -> bool:
         """Whether nothing more is to be done for it."""
         return self.status in ENDED
+
+    @property
+    def awaits_approver(self) -> bool:
+        """Whether it goes on only when an approver has answered, or can answer no more."""
+        return self.status == "awaiting_approval" and self.rejection is None
 
     @property
     def awaits_customer(self) -> bool:
@@ -74,7 +86,13 @@ def replay(history: Iterable[OrderEvent]) -> Order | None:
 def evolve(order: Order | None, event: OrderEvent) -> Order:
     """The order after the event. Every stored event was legal when it was decided, so none is refused."""
     if isinstance(event, events.OrderDrafted):
-        return Order(id=event.order_id, market=event.market, version=1)
+        return Order(
+            id=event.order_id,
+            market=event.market,
+            customer_id=event.customer_id,
+            company_id=event.company_id,
+            version=1,
+        )
     if order is None:
         raise ValueError(f"a history begins with OrderDrafted, not with {event.type}")
     return dataclasses.replace(_applied(order, event), version=order.version + 1)
@@ -89,6 +107,10 @@ def _applied(order: Order, event: OrderEvent) -> Order:
             return replace(cart=(*order.cart, line))
         case events.OrderPlaced():
             return replace(status="pending", placed=event)
+        case events.ApprovalRequested():
+            return replace(status="awaiting_approval", approval=event)
+        case events.OrderApproved(approver_id):
+            return replace(status="pending", approved_by=approver_id)
         case events.InventoryReserved(allocations, expires_at):
             return replace(allocations=allocations, hold_ends_at=expires_at)
         case events.HoldEnded() | events.InventoryReleased():
@@ -143,7 +165,7 @@ def decide(order_id: str, order: Order | None, command: commands.Command) -> Seq
 
 def _place(order_id: str, command: commands.Place) -> list[OrderEvent]:
     return [
-        events.OrderDrafted(order_id, command.market),
+        events.OrderDrafted(order_id, command.market, command.customer_id, command.company_id),
         *map(events.ItemAdded, command.lines),
         events.OrderPlaced(
             lines=command.lines,
@@ -160,8 +182,11 @@ def _decide_placed(order: Order, total: Money, command: commands.Command) -> Seq
     match command:
         case commands.Place():
             raise IllegalTransition("the order is placed already")
+        case commands.RequestApproval() | commands.Approve() | commands.Refuse() | commands.ExpireApproval():
+            return _decide_approval(order, command)
         case commands.RecordReservation():
-            return _once(order.allocations is not None, _going(order, command), _reserved(command))
+            legal = _going(order, command) and not order.awaits_approver
+            return _once(order.allocations is not None, legal, _reserved(command))
         case commands.RequestPayment():
             legal = _going(order, command) and order.allocations is not None
             return _once(order.payment != "not_requested", legal, events.PaymentRequested(total))
@@ -193,6 +218,26 @@ def _decide_placed(order: Order, total: Money, command: commands.Command) -> Seq
             return _reject(order)
         case _:
             assert_never(command)
+
+
+def _decide_approval(order: Order, command: commands.ApprovalCommand) -> Sequence[OrderEvent]:
+    match command:
+        case commands.RequestApproval():
+            untouched = order.company_id is not None and order.allocations is None and order.status == "pending"
+            legal = _going(order, command) and untouched
+            return _once(order.approval is not None, legal, events.ApprovalRequested(command.expires_at))
+        case commands.Approve():
+            return _once(
+                order.approved_by is not None, order.awaits_approver, events.OrderApproved(command.approver_id)
+            )
+        case commands.Refuse():
+            refused = events.RejectionDecided(APPROVAL_REFUSED, command.reason, ())
+            done = order.rejection is not None and order.rejection.code == APPROVAL_REFUSED
+            return _once(done, order.awaits_approver, refused)
+        case commands.ExpireApproval():
+            expired = events.RejectionDecided(APPROVAL_EXPIRED, "nobody approved the order in time", ())
+            answered = order.approved_by is not None or order.rejection is not None
+            return _once(order.approval is not None and answered, order.awaits_approver, expired)
 
 
 def _once(done: bool, legal: bool, event: OrderEvent) -> Sequence[OrderEvent]:

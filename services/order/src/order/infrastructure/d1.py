@@ -2,6 +2,7 @@
 
 import json
 
+from order.application.ports import Owner
 from shared_kernel.clock import Clock, rfc3339
 from shared_kernel.contracts.order import ListOrders, OrderSummary
 from shared_kernel.cursor import Cursor
@@ -12,13 +13,17 @@ from shared_kernel.sql import Database, SqlValue, Statement
 NEWEST = "newest orders"
 
 # An event that comes late changes nothing: the row is at a later version.
-_APPLY = """INSERT INTO orders (id, status, market, email, total_minor, currency, version, placed_at, updated_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+_APPLY = """INSERT INTO orders (id, status, market, email, total_minor, currency, version, placed_at, updated_at,
+        customer_id, company_id)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET status = excluded.status, version = excluded.version,
         updated_at = excluded.updated_at
     WHERE excluded.version > orders.version"""
 _ITEM = """json_object('id', id, 'status', status, 'market', market, 'email', email,
     'total', json_object('amount', total_minor, 'currency', currency), 'version', version, 'placed_at', placed_at)"""
+
+
+_OWNER_COLUMNS = {"customer": "customer_id", "company": "company_id"}
 
 
 class D1OrderList:
@@ -28,13 +33,16 @@ class D1OrderList:
         self._database = database
         self._clock = clock
 
-    async def page(self, request: ListOrders) -> Json:
+    async def page(self, request: ListOrders, owner: Owner | None = None) -> Json:
         """A page of the list, newest first: one more row than asked tells whether there is a next page."""
         conditions, parameters = ["1 = 1"], list[SqlValue]()
         for column, wanted in (("status", request.status), ("email", request.customer)):
             if wanted is not None:
                 conditions.append(f"{column} = ?")
                 parameters.append(wanted)
+        if owner is not None:
+            conditions.append(f"{_OWNER_COLUMNS[owner.kind]} = ?")
+            parameters.append(owner.id)
         if request.cursor is not None:
             conditions.append("(placed_at, id) < (?, ?)")
             after = Cursor.decode(request.cursor, NEWEST, str)
@@ -67,6 +75,8 @@ class D1OrderList:
             summary.version,
             summary.placed_at,
             rfc3339(self._clock()),
+            summary.customer_id,
+            summary.company_id,
         )
         return Statement(_APPLY, row)
 

@@ -75,6 +75,12 @@ class StoredHistory:
             for sequence, kind, version, occurred_at, actor, data in json.loads(str(text))
         ]
 
+    def version(self) -> int:
+        """How many events there are, also where this code cannot read them: it may be older than its data."""
+        if not self._exists():
+            return 0
+        return int(str(self._storage.execute("SELECT count(*) AS version FROM events")[0]["version"]))
+
     def append(self, recorded: Sequence[Recorded], outgoing: Sequence[Event]) -> None:
         """Store the events, what is to be published of them, and the alarm that sees to what follows."""
         self._storage.transaction(lambda: self._append(recorded, outgoing))

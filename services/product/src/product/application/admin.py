@@ -33,7 +33,7 @@ class Admin:
 
     async def create_product(self, request: contract.NewProduct) -> contract.Product:
         """Put a new product into the catalogue; SkuTaken, CategoryNotFound."""
-        self._call.principal.require_staff()
+        self._call.principal.require("catalogue:manage")
         now = self._clock()
         product = Product.create(request, new_id("prd", now), now)
         await self._products.add(product, self._event("product.created", product.id, product.announcement(), now))
@@ -42,7 +42,7 @@ class Admin:
 
     async def change_product(self, request: contract.ChangeProduct) -> contract.Product:
         """Change a product whose version the author has seen; a change of nothing makes no new version."""
-        self._call.principal.require_staff()
+        self._call.principal.require("catalogue:manage")
         now = self._clock()
         product = await self._products.get(request.id)
         if product is None:
@@ -56,7 +56,7 @@ class Admin:
 
     async def delete_product(self, request: contract.DeleteProduct) -> Nothing:
         """Take a product out for good, which frees its SKU; ProductNotFound."""
-        self._call.principal.require_staff()
+        self._call.principal.require("catalogue:manage")
         told = self._event("product.deleted", request.id, {"id": request.id}, self._clock())
         await self._products.remove(request.id, told)
         self._publish()
@@ -64,7 +64,7 @@ class Admin:
 
     async def create_category(self, request: contract.NewCategory) -> contract.Category:
         """Add a category to the tree; CategoryNotFound, NameTaken."""
-        self._call.principal.require_staff()
+        self._call.principal.require("catalogue:manage")
         category = contract.Category(
             id=new_id("cat", self._clock()), name=request.name, parent_id=request.parent_id, version=1
         )
@@ -73,7 +73,7 @@ class Admin:
 
     async def change_category(self, request: contract.ChangeCategory) -> contract.Category:
         """Rename a category whose version the author has seen; a change of nothing makes no new version."""
-        self._call.principal.require_staff()
+        self._call.principal.require("catalogue:manage")
         category = await self._categories.get(request.id)
         if category is None:
             raise NoSuchCategory
@@ -84,7 +84,7 @@ class Admin:
 
     async def delete_category(self, request: contract.DeleteCategory) -> Nothing:
         """Take an empty category out of the tree; NoSuchCategory, CategoryInUse."""
-        self._call.principal.require_staff()
+        self._call.principal.require("catalogue:manage")
         await self._categories.remove(request.id)
         return Nothing()
 

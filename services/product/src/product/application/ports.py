@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from product.domain.product import Product
-from shared_kernel.contracts.product import Category, ListProducts
+from shared_kernel.contracts.product import Category, ListProducts, Market
 from shared_kernel.cursor import Cursor
 from shared_kernel.events import Event
 
@@ -59,6 +59,18 @@ class Categories(Protocol):
         ...
 
 
+class Reader(NamedTuple):
+    """For whom a list is: the market whose prices he pays, and whether he cares for the catalogue."""
+
+    market: Market
+    is_staff: bool
+
+    def order(self, sort: str) -> str:
+        """What a list's order is called for him: another market's prices put it into another one, whose cursors are
+        no good here."""
+        return sort if self.market == "retail" else f"{self.market} {sort}"
+
+
 class Listed(NamedTuple):
     """One product of a list: its JSON as the reader sees it, and its place in the list."""
 
@@ -69,11 +81,11 @@ class Listed(NamedTuple):
 class Shelf(Protocol):
     """The catalogue as it is looked at: JSON text, made where the data is."""
 
-    async def products(self, wanted: ListProducts, after: Cursor | None, *, staff: bool) -> list[Listed]:
+    async def products(self, wanted: ListProducts, after: Cursor | None, reader: Reader) -> list[Listed]:
         """At most `limit` + 1 products: the one too many tells that there are more.
 
-        Everybody but staff sees only what is sold in retail, without the two prices. Invalid
-        `query_too_long` for words that are longer than the search can take.
+        Everybody but staff sees only what is sold in his market, at its price alone. Invalid `query_too_long` for
+        words that are longer than the search can take.
         """
         ...
 

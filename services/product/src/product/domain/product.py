@@ -73,9 +73,9 @@ class Product(Message):
         """What one piece costs there."""
         return self.retail_price if market == "retail" else self.wholesale_price
 
-    def for_retail(self) -> contract.Product:
-        """The product as a guest or customer sees it."""
-        return contract.Product(**self._seen(), price=self.retail_price)
+    def for_market(self, market: contract.Market) -> contract.Product:
+        """The product as somebody sees it who buys in this market."""
+        return contract.Product(**self._seen(), price=self.price_in(market))
 
     def for_staff(self) -> contract.Product:
         """The product with both prices; the one that staff would pay themselves is the retail price."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from pydantic import TypeAdapter
 
-from product.application.ports import Listed
+from product.application.ports import Listed, Reader
 from product.domain.errors import (
     CategoryInUse,
     CategoryNotFound,
@@ -19,7 +19,7 @@ from product.domain.errors import (
     StaleVersion,
 )
 from product.domain.product import Product
-from shared_kernel.contracts.product import Category, ListProducts
+from shared_kernel.contracts.product import Category, ListProducts, Market
 from shared_kernel.cursor import Cursor
 from shared_kernel.errors import Invalid, Unavailable
 from shared_kernel.events import Event
@@ -36,21 +36,17 @@ _SEEN_BY_ALL = """'id', id, 'sku', sku, 'name', name, 'description', description
   'version', version, 'created_at', created_at, 'updated_at', updated_at"""
 _BOTH_PRICES = """'retail_price', json_object('amount', retail_amount_minor, 'currency', currency),
   'wholesale_price', json_object('amount', wholesale_amount_minor, 'currency', currency)"""
-_PRICE_AND_IMAGES = """'images', json_array(),
-  'price', json_object('amount', retail_amount_minor, 'currency', currency)"""
+_AMOUNT: dict[Market, str] = {"retail": "retail_amount_minor", "wholesale": "wholesale_amount_minor"}
+_SOLD: dict[Market, str] = {"retail": "sold_retail = 1", "wholesale": "sold_wholesale = 1"}
 
 _RECORD = f"json_object({_SEEN_BY_ALL}, {_BOTH_PRICES})"
 # A merge patch onto nothing leaves out the members that are null, as the contract does.
-_FOR_RETAIL = f"json_patch('{{}}', json_object({_SEEN_BY_ALL}, {_PRICE_AND_IMAGES}))"
-_FOR_STAFF = f"json_patch('{{}}', json_object({_SEEN_BY_ALL}, {_PRICE_AND_IMAGES}, {_BOTH_PRICES}))"
-
-_SORT_KEYS = {
-    "name": ("name", ">", "ASC"),
-    "price": ("retail_amount_minor", ">", "ASC"),
-    "-price": ("retail_amount_minor", "<", "DESC"),
-    # Ids are made in the order of time.
-    "newest": ("id", "<", "DESC"),
+_LISTED = """json_patch('{{}}', json_object({seen_by_all}, 'images', json_array(),
+  'price', json_object('amount', {amount}, 'currency', currency){more}))"""
+_FOR_MARKET = {
+    market: _LISTED.format(seen_by_all=_SEEN_BY_ALL, amount=amount, more="") for market, amount in _AMOUNT.items()
 }
+_FOR_STAFF = _LISTED.format(seen_by_all=_SEEN_BY_ALL, amount=_AMOUNT["retail"], more=f", {_BOTH_PRICES}")
 
 
 class D1Products:
@@ -193,25 +189,28 @@ class D1Shelf:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def products(self, wanted: ListProducts, after: Cursor | None, *, staff: bool) -> list[Listed]:
+    async def products(self, wanted: ListProducts, after: Cursor | None, reader: Reader) -> list[Listed]:
         """One product more than the page holds, where there are more."""
-        key, beyond, direction = _SORT_KEYS[wanted.sort]
-        conditions = _filters(wanted)
-        if not staff:
-            conditions.append(Statement("sold_retail = 1"))
+        amount = _AMOUNT[reader.market]
+        # Ids are made in the order of time.
+        key = {"name": "name", "price": amount, "-price": amount, "newest": "id"}[wanted.sort]
+        beyond, direction = ("<", "DESC") if wanted.sort in ("-price", "newest") else (">", "ASC")
+        conditions = _filters(wanted, amount)
+        if not reader.is_staff:
+            conditions.append(Statement(_SOLD[reader.market]))
         if after is not None:
             conditions.append(Statement(f"({key}, id) {beyond} (?, ?)", (after.key, after.id)))
         rows = await self._database.rows(
-            f"SELECT {_FOR_STAFF if staff else _FOR_RETAIL} AS json, {key} AS sort_key, id FROM products"
+            f"SELECT {_FOR_STAFF if reader.is_staff else _FOR_MARKET[reader.market]} AS json,"
+            f" {key} AS sort_key, id FROM products"
             f" WHERE {' AND '.join(condition.sql for condition in conditions) or 'true'}"
             f" ORDER BY {key} {direction}, id {direction} LIMIT ?",
             *(value for condition in conditions for value in condition.parameters),
             wanted.limit + 1,
         )
+        order = reader.order(wanted.sort)
         return [
-            Listed(
-                str(row["json"]), Cursor.model_validate({"order": wanted.sort, "key": row["sort_key"], "id": row["id"]})
-            )
+            Listed(str(row["json"]), Cursor.model_validate({"order": order, "key": row["sort_key"], "id": row["id"]}))
             for row in rows
         ]
 
@@ -258,7 +257,7 @@ def _append_if_changed(event: Event) -> Statement:
     return Statement("INSERT INTO outbox (event) VALUES (iif(changes() = 1, ?, NULL))", (event.model_dump_json(),))
 
 
-def _filters(wanted: ListProducts) -> list[Statement]:
+def _filters(wanted: ListProducts, amount: str) -> list[Statement]:
     conditions = []
     if wanted.q is not None and wanted.q.strip():
         pattern = _pattern(wanted.q.strip())
@@ -274,9 +273,9 @@ def _filters(wanted: ListProducts) -> list[Statement]:
     if wanted.currency is not None:
         conditions.append(Statement("currency = ?", (wanted.currency,)))
     if wanted.min_price is not None:
-        conditions.append(Statement("retail_amount_minor >= ?", (wanted.min_price,)))
+        conditions.append(Statement(f"{amount} >= ?", (wanted.min_price,)))
     if wanted.max_price is not None:
-        conditions.append(Statement("retail_amount_minor <= ?", (wanted.max_price,)))
+        conditions.append(Statement(f"{amount} <= ?", (wanted.max_price,)))
     return conditions
 
 
