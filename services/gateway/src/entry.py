@@ -1,22 +1,36 @@
 """The gateway's composition root: the JavaScript request in, the JavaScript response out."""
 
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import js
 from pyodide.ffi import JsException, jsnull, to_js
 from workers import WorkerEntrypoint
 
-from gateway.app import Gateway
+from gateway.app import Gateway, Surroundings
+from gateway.cache import Fallback
 from gateway.http import Request, Response, split_url
+from gateway.identity import Callers
+from gateway.infrastructure.edge import EdgeCache, is_within_limit, verify_ed25519
+from gateway.infrastructure.parts import WorkerParts
+from gateway.limits import Limits, Quota
 from gateway.routes import ROUTES
-from gateway.routing import Settings
+from gateway.routing import LIMITS, Limit, Settings
 from gateway.services import BINDINGS, Contract
-from shared_kernel.cloudflare import bindings, log_to_console, setting, transport
+from shared_kernel.clock import system_clock
+from shared_kernel.cloudflare import bindings, log_to_console, optional_setting, setting, transport, wait_until
 from shared_kernel.rpc import Call, CircuitBreaker, remote
 
 log_to_console()
+_log = logging.getLogger(__name__)
+
+# Who sends a part of a body and then nothing would otherwise hold it in memory, as often as he likes, for ever.
+_BODY_COMES_WITHIN_MS = 10_000
+# What a chunk costs to take hardly depends on its size, and those that workerd gives of itself are small.
+_LARGEST_CHUNK_BYTES = 65_536
 
 # One for each binding and isolate: what one request learns of a service, the next ones know.
 _BREAKERS = {binding: CircuitBreaker() for binding in BINDINGS.values()}
@@ -28,14 +42,30 @@ def _connect(contract: type[Contract], call: Call, observe: Callable[[int], None
     return remote(contract, transport(service), call, _BREAKERS[binding], observe=observe)
 
 
-_GATEWAY = Gateway(ROUTES, _connect)
+_GATEWAY = Gateway(
+    ROUTES,
+    _connect,
+    Surroundings(
+        callers=Callers(verify_ed25519),
+        limits=Limits(is_within_limit, system_clock),
+        fallback=Fallback(EdgeCache(), wait_until, system_clock),
+        parts=WorkerParts(_BREAKERS),
+    ),
+    system_clock,
+)
 
 
 class _Stream:
-    """A request's body, read chunk by chunk and no further than its reader wants."""
+    """A request's body, read chunk by chunk, no further than its reader wants and for no longer than it may take."""
 
     def __init__(self, stream: Any) -> None:
-        self._reader = None if stream is jsnull else stream.getReader()
+        self._reader: Any = None
+        if stream is jsnull:
+            return
+        # A timer for each chunk would cost more than to read it.
+        in_time = _object({"signal": js.AbortSignal.timeout(_BODY_COMES_WITHIN_MS)})
+        body = stream.pipeThrough(js.IdentityTransformStream.new(), in_time)
+        self._reader = body.getReader(_object({"mode": "byob"}))
 
     async def read(self, limit_bytes: int) -> bytes | None:
         chunks: list[bytes] = []
@@ -57,7 +87,7 @@ class _Stream:
         if self._reader is None:
             return None
         try:
-            part = await self._reader.read()
+            part = await self._reader.read(js.Uint8Array.new(_LARGEST_CHUNK_BYTES))
         except JsException as failure:
             self._reader = None
             raise ConnectionError(str(failure)) from failure
@@ -84,19 +114,46 @@ class Default(WorkerEntrypoint):
             named: dict[str, str] = json.loads(js.JSON.stringify(js.Object.fromEntries(headers)))
             return named
 
-        path, query = split_url(raw.url)
-        asked = Request(raw.method, path, query, header, _Stream(raw.body), all_headers)
-        return _to_js(await _GATEWAY.handle(asked, _settings()))
+        origin, path, query = split_url(raw.url)
+        header_count = getattr(js.Array, "from")(headers.keys()).length
+        asked = Request(raw.method, path, query, header, _Stream(raw.body), all_headers, origin, header_count)
+        return await _to_js(await _GATEWAY.handle(asked, _settings()))
 
 
+@cache
 def _settings() -> Settings:
-    try:
-        staff_token = setting("STAFF_TOKEN")
-    except KeyError:
-        staff_token = None
-    return Settings(setting("ENVIRONMENT"), setting("VERSION"), setting("CORS_ORIGINS"), staff_token)
+    """Read once for each isolate, which a new deployment replaces: each look at a setting costs 40 microseconds."""
+    return Settings(
+        setting("ENVIRONMENT"),
+        setting("VERSION"),
+        setting("CORS_ORIGINS"),
+        optional_setting("STAFF_TOKEN"),
+        setting("TOKEN_ISSUER"),
+        _quotas(),
+    )
 
 
-def _to_js(response: Response) -> Any:
-    init = {"status": response.status, "headers": dict(response.headers)}
-    return js.Response.new(response.text, to_js(init, dict_converter=js.Object.fromEntries))
+def _quotas() -> Mapping[Limit, Quota]:
+    quotas: dict[Limit, Quota] = {}
+    for limit in LIMITS:
+        try:
+            quotas[limit] = Quota.of(setting(f"LIMIT_{limit.upper()}_QUOTA"))
+        except (KeyError, ValueError):
+            # As with a limiter that is broken: the shop stays open.
+            _log.exception("requests of the class %s are not limited", limit)
+    return quotas
+
+
+async def _to_js(response: Response) -> Any:
+    body: Any = response.text
+    if response.file is not None:
+        found = await bindings().ASSETS.fetch(f"https://assets.invalid{response.file}")
+        if found.status != 200:
+            _log.error("the static file %s is missing", response.file)
+            return js.Response.new(None, _object({"status": 503, "headers": {"retry-after": "60"}}))
+        body = found.body
+    return js.Response.new(body, _object({"status": response.status, "headers": dict(response.headers)}))
+
+
+def _object(members: Mapping[str, Any]) -> Any:
+    return to_js(dict(members), dict_converter=js.Object.fromEntries)

@@ -2,19 +2,26 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.app import Gateway
+from gateway.app import Gateway, Surroundings
+from gateway.cache import Fallback
 from gateway.http import Request, Response
+from gateway.identity import Callers
+from gateway.limits import Limits
 from gateway.routes import ROUTES
 from gateway.routing import Settings
 from shared_kernel.clock import Clock, system_clock
+from shared_kernel.rpc import CircuitBreaker
+from tests.unit.gateway.edge import FakeCache, FakeLimiter, FakeParts
 from tests.unit.gateway.shop import Shop
+from tests.unit.gateway.signing import ISSUER, verify
 
 STAFF_TOKEN = "a-staff-token"
-SETTINGS = Settings(environment="test", version="1.2.3", cors_origins="*", staff_token=STAFF_TOKEN)
+# The staff token counts in the local environment alone.
+SETTINGS = Settings("local", "1.2.3", cors_origins="*", staff_token=STAFF_TOKEN, token_issuer=ISSUER)
 
 
 @dataclass
@@ -52,11 +59,25 @@ class Chunks:
 
 @dataclass
 class Client:
-    """Asks the gateway; what it is given as `json` it sends as a JSON body."""
+    """Asks one gateway; what it is given as `json` it sends as a JSON body."""
 
     shop: Shop = field(default_factory=Shop)
     settings: Settings = SETTINGS
     clock: Clock = system_clock
+    limiter: FakeLimiter = field(default_factory=FakeLimiter)
+    cache: FakeCache = field(default_factory=FakeCache)
+    breakers: dict[str, CircuitBreaker] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.parts = FakeParts(self.shop, self.breakers)
+        self._later: list[Coroutine[Any, Any, None]] = []
+        surroundings = Surroundings(
+            callers=Callers(verify, self._now),
+            limits=Limits(self.limiter.allows, self._now),
+            fallback=Fallback(self.cache, self._later.append, self._now),
+            parts=self.parts,
+        )
+        self._gateway = Gateway(ROUTES, self.shop.connect, surroundings, self._now)
 
     def ask(
         self,
@@ -68,7 +89,7 @@ class Client:
         token: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """One request and its response."""
+        """One request and its response; what the gateway does after the answer is done too."""
         sent = dict(headers or {})
         if json_body is not None:
             body = json.dumps(json_body).encode()
@@ -78,12 +99,21 @@ class Client:
             sent["authorization"] = f"Bearer {token}"
         path, _, query = target.partition("?")
         chunks = body if isinstance(body, Chunks) else Chunks([body])
-        gateway = Gateway(ROUTES, self.shop.connect, self.clock)
-        return asyncio.run(gateway.handle(Request(method, path, query, sent.get, chunks, lambda: sent), self.settings))
+        request = Request(method, path, query, sent.get, chunks, lambda: sent, header_count=len(sent))
+        return asyncio.run(self._answered(request))
 
     def as_staff(self, method: str, target: str, **given: Any) -> Response:
         """One request with the staff token."""
         return self.ask(method, target, token=STAFF_TOKEN, **given)
+
+    async def _answered(self, request: Request) -> Response:
+        response = await self._gateway.handle(request, self.settings)
+        while self._later:
+            await self._later.pop(0)
+        return response
+
+    def _now(self) -> Any:
+        return self.clock()
 
 
 def told(response: Response) -> Any:

@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from gateway.services import Contract
-from shared_kernel.contracts import inventory, order, payment, product
+from shared_kernel.contracts import company, inventory, order, payment, product, user
 from shared_kernel.contracts.model import Health, Nothing
 from shared_kernel.errors import Conflict, Invalid, NotFound, PreconditionFailed, Unauthenticated
 from shared_kernel.money import Money
 from shared_kernel.rpc import Call, Json, Principal
+from tests.unit.gateway import companies, people
+from tests.unit.gateway.service import Service
+from tests.unit.gateway.signing import COMPANY_ID, USER_IDS, jwks
 
 PRODUCT_ID = "prd_01JDTEA0000000000000000000"
 OTHER_PRODUCT_ID = "prd_01JDC0FFEE0000000000000000"
@@ -19,10 +22,30 @@ ORDER_ID = "ord_01JD0RDER00000000000000000"
 WEBHOOK_ID = "whk_01JDH00K000000000000000000"
 REFUND_ID = "rfd_01JDH00K000000000000000000"
 PAYMENT_ID = "pay_01JDPAY0000000000000000000"
-ORDER_TOKEN = "order-access-token"
+ORDER_TOKEN = "order-access-token-of-this-order"
 NOW = "2026-11-21T08:30:00.000Z"
 PRICE = Money(amount=12_500_000, currency="IDR")
-WELL = Health(status="ok", database="ok")
+WELL = Health(status="ok", database="ok", database_ms=3)
+
+_IDS = {
+    "products": PRODUCT_ID,
+    "categories": CATEGORY_ID,
+    "warehouses": WAREHOUSE_ID,
+    "orders": ORDER_ID,
+    "payments": PAYMENT_ID,
+    "sandbox": PAYMENT_ID,
+    "refunds": REFUND_ID,
+    "webhooks": WEBHOOK_ID,
+    "users": USER_IDS["customer"],
+    "companies": COMPANY_ID,
+}
+
+
+def path_of(template: str) -> str:
+    """A route's path with ids that exist."""
+    own_id = _IDS.get(template.split("/")[2], "") if template.startswith("/api/") else ""
+    names = {"id": own_id, "product_id": PRODUCT_ID, "user_id": USER_IDS["buyer"], "provider": "xendit", "secret": "s"}
+    return template.format(**names)
 
 
 def a_product(version: int = 3, **changes: Any) -> product.Product:
@@ -95,6 +118,11 @@ class Shop:
     placed: dict[str, order.OrderRequest] = field(default_factory=dict)
     stock: list[inventory.SetStock] = field(default_factory=list)
     delivered: list[payment.DeliverWebhook] = field(default_factory=list)
+    attempts: list[user.SignInFrom] = field(default_factory=list)
+    ended_sessions: set[str] = field(default_factory=set)
+    published_keys: str = field(default_factory=jwks)
+    changed_members: list[company.ChangeMember] = field(default_factory=list)
+    reviews: list[company.ReviewCompany] = field(default_factory=list)
     health: Health = WELL
 
     def connect(self, contract: type[Contract], call: Call, observe: Callable[[int], None]) -> Contract:
@@ -109,29 +137,14 @@ class Shop:
             raise self.failures[method]
 
 
-class _Service:
-    def __init__(self, shop: Shop, principal: Principal, observe: Callable[[int], None]) -> None:
-        self._shop = shop
-        self._principal = principal
-        self._observe = observe
-
-    def _note(self, method: str) -> None:
-        self._observe(7)
-        self._shop.noted(method, self._principal)
-
-    async def health(self, request: Nothing) -> Health:
-        self._note(f"{type(self).__name__}.health")
-        return self._shop.health
-
-
-class Catalogue(_Service):
+class Catalogue(Service):
     """One product: tea."""
 
     async def get_product(self, request: product.GetProduct) -> product.Product:
         self._note("get_product")
         if request.id != PRODUCT_ID:
             raise NotFound("there is no such product", code="product_not_found")
-        return a_product(wholesale_price=PRICE) if self._principal.kind == "staff" else a_product()
+        return a_product(wholesale_price=PRICE) if self._principal.may("catalogue:manage") else a_product()
 
     async def list_products(self, request: product.ListProducts) -> Json:
         self._note("list_products")
@@ -144,7 +157,7 @@ class Catalogue(_Service):
         return Json('{"items": []}')
 
 
-class ProductAdmin(_Service):
+class ProductAdmin(Service):
     """Staff's side of the catalogue."""
 
     async def create_product(self, request: product.NewProduct) -> product.Product:
@@ -178,7 +191,7 @@ class ProductAdmin(_Service):
         return Nothing()
 
 
-class Stock(_Service):
+class Stock(Service):
     """Five pieces of everything."""
 
     async def get_availability(self, request: inventory.GetAvailability) -> inventory.Availability:
@@ -186,7 +199,7 @@ class Stock(_Service):
         return inventory.Availability(product_id=request.product_id, available=5)
 
 
-class InventoryAdmin(_Service):
+class InventoryAdmin(Service):
     """One warehouse, whose counts are noted."""
 
     async def create_warehouse(self, request: inventory.NewWarehouse) -> inventory.Warehouse:
@@ -217,7 +230,7 @@ class InventoryAdmin(_Service):
         return Json('{"items": []}')
 
 
-class Payments(_Service):
+class Payments(Service):
     """One payment."""
 
     async def get_payment(self, request: payment.GetPayment) -> payment.Payment:
@@ -231,7 +244,7 @@ class Payments(_Service):
         return a_payment()
 
 
-class PaymentAdmin(_Service):
+class PaymentAdmin(Service):
     """Refunds are always possible."""
 
     async def refund(self, request: payment.RefundPayment) -> payment.Refund:
@@ -282,7 +295,7 @@ class PaymentAdmin(_Service):
         return payment.WebhookReceipt(id=request.id, status="done")
 
 
-class Webhooks(_Service):
+class Webhooks(Service):
     """What is signed well is taken."""
 
     async def receive(self, request: payment.DeliverWebhook) -> payment.WebhookReceipt:
@@ -293,8 +306,8 @@ class Webhooks(_Service):
         return payment.WebhookReceipt(id=WEBHOOK_ID, status="done")
 
 
-class Orders(_Service):
-    """Orders by their key; the one order is opened by its token."""
+class Orders(Service):
+    """Orders by their key; the one order is opened by its token, by the customer, whose it is as well, and by staff."""
 
     async def place_order(self, request: order.PlaceOrder) -> order.Placed:
         self._note("place_order")
@@ -314,12 +327,30 @@ class Orders(_Service):
         self._open(request.id)
         return Json('{"items": []}')
 
+    async def list_own_orders(self, request: order.ListOrders) -> Json:
+        self._note("list_own_orders")
+        return Json('{"items": [], "next_cursor": null}')
+
+    async def approve_order(self, request: order.ApproveOrder) -> order.Order:
+        self._note(f"approve_order {request.id}")
+        return self._decided(request.id, "pending")
+
+    async def refuse_order(self, request: order.RefuseOrder) -> order.Order:
+        self._note(f"refuse_order {request.id} {request.reason}")
+        return self._decided(request.id, "rejected")
+
+    def _decided(self, order_id: str, status: order.OrderStatus) -> order.Order:
+        if self._principal.kind != "buyer":
+            raise NotFound("there is no such order", code="order_not_found")
+        return an_order(order.OrderRequest.model_validate(ORDER_REQUEST)).model_copy(update={"status": status})
+
     def _open(self, order_id: str) -> None:
-        if order_id != ORDER_ID or (self._principal.kind != "staff" and self._principal.credential != ORDER_TOKEN):
+        is_owner = self._principal.credential == ORDER_TOKEN or self._principal.id == USER_IDS["customer"]
+        if order_id != ORDER_ID or not (is_owner or self._principal.may("orders:manage")):
             raise NotFound("there is no such order", code="order_not_found")
 
 
-class OrderAdmin(_Service):
+class OrderAdmin(Service):
     """No orders."""
 
     async def list_orders(self, request: order.ListOrders) -> Json:
@@ -327,7 +358,7 @@ class OrderAdmin(_Service):
         return Json('{"items": [], "next_cursor": null}')
 
 
-_SERVICES: Mapping[type[object], type[_Service]] = {
+_SERVICES: Mapping[type[object], type[Service]] = {
     product.Catalogue: Catalogue,
     product.Admin: ProductAdmin,
     inventory.Stock: Stock,
@@ -337,6 +368,10 @@ _SERVICES: Mapping[type[object], type[_Service]] = {
     payment.Webhooks: Webhooks,
     order.Orders: Orders,
     order.Admin: OrderAdmin,
+    user.Accounts: people.Accounts,
+    user.Admin: people.Admin,
+    user.Identities: people.Identities,
+    company.Companies: companies.Companies,
 }
 
 ORDER_REQUEST: dict[str, Any] = {

@@ -6,6 +6,8 @@ import re
 import pytest
 
 from gateway.http import split_url
+from shared_kernel.clock import from_milliseconds
+from shared_kernel.rpc import CircuitBreaker
 from tests.unit.gateway.client import SETTINGS, Client
 from tests.unit.gateway.shop import PRODUCT_ID
 
@@ -27,6 +29,24 @@ def test_server_timing_names_each_call() -> None:
     timing = Client().ask("GET", f"{PRODUCT}/availability").headers["server-timing"]
     assert re.fullmatch(r"product;dur=7, inventory;dur=7, total;dur=\d+", timing)
     assert Client().as_staff("GET", "/api/warehouses").headers["server-timing"].startswith("inventory-admin;dur=7,")
+
+
+def test_circuit_that_is_not_closed_is_told_with_its_time() -> None:
+    breaker, clock = CircuitBreaker(), from_milliseconds(0)
+    for _ in range(3):
+        breaker.failed(0)
+    client = Client(breakers={"PRODUCT": breaker, "INVENTORY": CircuitBreaker()}, clock=lambda: clock)
+    timing = client.ask("GET", f"{PRODUCT}/availability").headers["server-timing"]
+    assert timing == 'product;dur=7;desc="open", inventory;dur=7, total;dur=0'
+    clock = from_milliseconds(60_000)
+    assert 'product;dur=7;desc="half-open"' in client.ask("GET", PRODUCT).headers["server-timing"]
+
+
+def test_browsers_are_held_to_https_everywhere_but_on_a_laptop() -> None:
+    assert "strict-transport-security" not in Client().ask("GET", PRODUCT).headers
+    for environment in ("staging", "production"):
+        client = Client(settings=dataclasses.replace(SETTINGS, environment=environment))
+        assert client.ask("GET", "/nowhere").headers["strict-transport-security"].startswith("max-age=63072000")
 
 
 @pytest.mark.parametrize("sent", ["abc", "a" * 128, "01J-req.5:x/y=@z~_+"])
@@ -70,7 +90,7 @@ def test_options_tells_the_methods_of_a_path() -> None:
 def test_any_page_may_call_where_the_setting_is_a_star() -> None:
     headers = Client().ask("GET", PRODUCT, headers={"origin": ORIGIN}).headers
     assert headers["access-control-allow-origin"] == "*"
-    assert {"etag", "location", "idempotent-replayed", "x-request-id"} <= set(
+    assert {"etag", "location", "idempotent-replayed", "x-request-id", "ratelimit", "ratelimit-policy", "age"} <= set(
         headers["access-control-expose-headers"].split(", ")
     )
 
@@ -104,11 +124,11 @@ def test_preflight_is_answered_before_any_token_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("url", "parts"),
     [
-        ("http://localhost:8787/", ("/", "")),
-        ("https://shop.example/api/products?q=a?b/c", ("/api/products", "q=a?b/c")),
-        ("https://shop.example//double", ("//double", "")),
-        ("https://shop.example/?", ("/", "")),
+        ("http://localhost:8787/", ("http://localhost:8787", "/", "")),
+        ("https://shop.example/api/products?q=a?b/c", ("https://shop.example", "/api/products", "q=a?b/c")),
+        ("https://shop.example//double", ("https://shop.example", "//double", "")),
+        ("https://shop.example/?", ("https://shop.example", "/", "")),
     ],
 )
-def test_url_is_split_into_path_and_query(url: str, parts: tuple[str, str]) -> None:
+def test_url_is_split_into_origin_path_and_query(url: str, parts: tuple[str, str, str]) -> None:
     assert split_url(url) == parts

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.app import DEADLINE_MS
-from gateway.input import LARGEST_BODY_BYTES
+from gateway.app import DEADLINE_MS, MOST_HEADERS
+from gateway.input import DEEPEST_NESTING, LARGEST_JSON_BYTES
 from shared_kernel.clock import from_milliseconds
 from tests.unit.gateway.client import Chunks, Client, problem_of
 from tests.unit.gateway.shop import NEW_PRODUCT, ORDER_ID, ORDER_REQUEST, PRODUCT_ID, WAREHOUSE_ID
@@ -41,13 +41,20 @@ def new_product(**changes: Any) -> bytes:
         b"\xef\xbb\xbf{}",
         '{"sku": "A"}'.encode("utf-16"),
         b"[" * 100_000,
-        b'{"a":' * 100_000,
+        b'{"a":' * 20_000,
         b"{} {}",
         b'{"sku": 1e999999999999}x',
     ],
 )
 def test_what_is_not_json_is_400(body: bytes) -> None:
     refused(body, 400, "malformed_json")
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
+def test_body_that_is_nested_too_deep_is_400(opening: str, closing: str) -> None:
+    times = DEEPEST_NESTING // (opening.count("[") + opening.count("{"))
+    refused((opening * times + "1" + closing * times).encode(), 422, "invalid")
+    refused((opening * (times + 1) + "1" + closing * (times + 1)).encode(), 400, "json_too_deep")
 
 
 def test_body_where_none_came_is_400() -> None:
@@ -86,9 +93,15 @@ def test_content_type_may_have_parameters() -> None:
 
 
 def test_body_of_the_largest_size_is_taken_and_one_byte_more_is_413() -> None:
-    body = new_product().ljust(LARGEST_BODY_BYTES)
+    body = new_product().ljust(LARGEST_JSON_BYTES)
     assert Client().as_staff("POST", "/api/products", body=body).status == 201
     refused(body + b" ", 413, "content_too_large")
+
+
+def test_longest_description_is_taken_with_every_character_escaped() -> None:
+    body = new_product(description="\U0001f375" * 5_000)
+    assert len(body) > LARGEST_JSON_BYTES // 3
+    assert Client().as_staff("POST", "/api/products", body=body).status == 201
 
 
 @pytest.mark.parametrize("claimed", [None, "10", "-1", "nonsense"])
@@ -96,7 +109,7 @@ def test_size_is_counted_and_never_believed(claimed: str | None) -> None:
     body = Chunks([b" " * 400_000] * 10)
     headers = {"content-type": "application/json"} | ({"content-length": claimed} if claimed else {})
     refused(body, 413, "content_too_large", headers)
-    assert body.kept <= LARGEST_BODY_BYTES
+    assert body.kept <= LARGEST_JSON_BYTES
 
 
 def test_time_for_the_services_begins_when_the_body_has_come() -> None:
@@ -145,6 +158,16 @@ def test_nul_character_is_422_and_named() -> None:
     errors = problem_of(response, 422, "invalid")["errors"]
     assert [(error["field"], error["code"]) for error in errors] == [("payment.token", "nul_character")]
     assert client.shop.asked == []
+
+
+@pytest.mark.parametrize("target", ["/api/categories", "/nowhere", "/api/webhooks/xendit"])
+def test_more_headers_than_any_client_sends_are_431(target: str) -> None:
+    client = Client()
+    headers = {f"x-{number}": "1" for number in range(MOST_HEADERS)}
+    assert client.ask("GET", "/api/categories", headers=headers).status == 200
+    asked = len(client.shop.asked)
+    problem_of(client.ask("GET", target, headers=headers | {"x-more": "1"}), 431, "too_many_headers")
+    assert len(client.shop.asked) == asked
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b'"text"', b"5"])

@@ -15,6 +15,7 @@ from shared_kernel.errors import (
     Invalid,
     NotFound,
     PreconditionFailed,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
 )
@@ -39,6 +40,7 @@ class TooHeavy(Conflict):
         (NotFound("no"), 404),
         (Conflict("no"), 409),
         (PreconditionFailed("no"), 412),
+        (TooManyRequests("no"), 429),
         (Fault("no"), 500),
         (Unavailable("no"), 503),
         (TooHeavy("no"), 409),
@@ -83,8 +85,23 @@ def test_unavailable_service_says_when_to_try_again() -> None:
     response = slow.ask("GET", PRODUCT)
     assert response.headers["retry-after"] == "5"
     assert "secret" not in str(response.text)
-    open_circuit = Client(Shop(failures={"get_product": Unavailable("not called", code="circuit_open")}))
-    assert open_circuit.ask("GET", PRODUCT).headers["retry-after"] == "60"
+    refusal = Unavailable("not called", code="circuit_open", details={"retry_after_seconds": 42})
+    open_circuit = Client(Shop(failures={"get_product": refusal}))
+    assert open_circuit.ask("GET", PRODUCT).headers["retry-after"] == "42"
+
+
+def test_caller_whom_a_service_has_had_enough_of_is_told_when_to_come_back() -> None:
+    refusal = TooManyRequests("enough", code="too_many_sign_ins", details={"retry_after_seconds": 900})
+    response = Client(Shop(failures={"get_product": refusal})).ask("GET", PRODUCT)
+    assert problem_of(response, 429, "too_many_sign_ins")["retry_after_seconds"] == 900
+    assert response.headers["retry-after"] == "900"
+
+
+@pytest.mark.parametrize("seconds", [None, 0, -1, "soon", 1.5])
+def test_pause_that_is_none_is_told_as_five_seconds(seconds: JsonValue) -> None:
+    details = {} if seconds is None else {"retry_after_seconds": seconds}
+    response = Client(Shop(failures={"get_product": Unavailable("down", details=details)})).ask("GET", PRODUCT)
+    assert response.headers["retry-after"] == "5"
 
 
 def test_unexpected_exception_is_500_without_details_and_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,13 +2,16 @@
 
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
+from shared_kernel.contracts.company import CompanyStatus
 from shared_kernel.contracts.inventory import StockLevel, Warehouse
 from shared_kernel.contracts.order import OrderStatus
 from shared_kernel.contracts.payment import RefundKind, RefundStatus, WebhookStatus
 from shared_kernel.contracts.product import Category, Market, Product
+from shared_kernel.contracts.user import User
 from shared_kernel.money import Money
+from shared_kernel.rpc import CircuitState
 
 
 class ProductPage(BaseModel):
@@ -70,6 +73,65 @@ class OrderPage(BaseModel):
 
     items: list[OrderSummary]
     next_cursor: str | None
+
+
+class UserPage(BaseModel):
+    """A page of accounts, newest first; `next_cursor` is null on the last one."""
+
+    items: list[User]
+    next_cursor: str | None
+
+
+class AuditEntry(BaseModel):
+    """A change of somebody's rights, or the end of a session; `details` depends on `action`."""
+
+    id: str
+    action: str
+    actor_id: str
+    subject_id: str
+    details: dict[str, JsonValue]
+    occurred_at: str
+
+
+class AuditPage(BaseModel):
+    """A page of the audit, newest first; `next_cursor` is null on the last one."""
+
+    items: list[AuditEntry]
+    next_cursor: str | None
+
+
+class CompanySummary(BaseModel):
+    """A company in a list."""
+
+    id: str
+    name: str
+    tax_id: str
+    status: CompanyStatus
+    created_at: str
+
+
+class CompanyPage(BaseModel):
+    """A page of companies, newest first; `next_cursor` is null on the last one."""
+
+    items: list[CompanySummary]
+    next_cursor: str | None
+
+
+class PublishedKey(BaseModel):
+    """A public signing key as a JWK (RFC 8037)."""
+
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
+    x: str
+    kid: str
+    use: Literal["sig"]
+    alg: Literal["EdDSA"]
+
+
+class KeySet(BaseModel):
+    """A JWKS (RFC 7517)."""
+
+    keys: list[PublishedKey]
 
 
 class SandboxCharge(BaseModel):
@@ -148,12 +210,24 @@ class WebhookPage(BaseModel):
 
 
 class ServiceHealth(BaseModel):
-    """How one service is; the parts that it does not have, or could not tell of, are absent."""
+    """How one service is; the parts that it does not have, or could not tell of, are absent.
+
+    `circuits` are the gateway's own towards its entrypoints, as this isolate knows them.
+    """
 
     status: str
     database: str | None = None
+    database_ms: int | None = None
     secrets: str | None = None
     providers: list[str] | None = None
+    response_time_ms: int
+    circuits: dict[str, CircuitState]
+
+
+class PartHealth(BaseModel):
+    """How a binding of the gateway is that is no service: `ok`, `missing`, `failed` or `timeout`."""
+
+    status: str
     response_time_ms: int
 
 
@@ -166,3 +240,4 @@ class HealthReport(BaseModel):
     environment: str
     secrets: Literal["ok", "missing"]
     services: dict[str, ServiceHealth]
+    bindings: dict[str, PartHealth]

@@ -6,8 +6,8 @@ list of origins, or `*`.
 
 ALLOWED_HEADERS = "authorization, content-type, idempotency-key, if-match, if-none-match, traceparent, x-request-id"
 EXPOSED_HEADERS = (
-    "allow, etag, idempotent-replayed, location, retry-after, server-timing, traceparent, "
-    "www-authenticate, x-request-id"
+    "age, allow, cache-status, etag, idempotent-replayed, location, ratelimit, ratelimit-policy, retry-after, "
+    "server-timing, traceparent, www-authenticate, x-request-id"
 )
 _PREFLIGHT_SECONDS = 600
 

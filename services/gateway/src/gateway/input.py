@@ -1,7 +1,7 @@
 """What a client sends, as models: which queries and bodies are taken, and what is said of the others.
 
-A body is strict JSON in UTF-8 of at most 1 MB: no NaN, nested at most as deep as the parser goes (200), no
-unpaired surrogates. A member named twice is refused too, because two readers might see two different
+A body is strict JSON in UTF-8 of at most 128 kB: no NaN, at most 32 objects and arrays within each other, no unpaired
+surrogates. A member named twice is refused too, because two readers might see two different
 requests (RFC 8259, 4), and so is U+0000, which SQLite does not keep faithfully.
 """
 
@@ -20,7 +20,11 @@ from shared_kernel.rpc import field_errors
 
 Model = TypeVar("Model", bound=BaseModel)
 
-LARGEST_BODY_BYTES = 1_000_000
+LARGEST_JSON_BYTES = 128_000
+"""Twice what the longest description of a product takes with every character escaped. A megabyte of rubbish would keep
+the isolate, and so everybody in it, busy for half a second, and whoever sends it need not be signed in."""
+LARGEST_DELIVERY_BYTES = 1_000_000
+DEEPEST_NESTING = 32
 _CREDENTIALS = frozenset({"authorization", "cookie"})
 _MOST_QUERY_FIELDS = 50
 _MOST_ERRORS = 50
@@ -63,7 +67,7 @@ async def delivery(request: Request) -> Delivery:
 
     ContentTooLarge, or Malformed when it is not text in UTF-8 that can be kept.
     """
-    body = await _read(request)
+    body = await _read(request, LARGEST_DELIVERY_BYTES)
     try:
         text = body.decode()
     except UnicodeDecodeError as failure:
@@ -71,7 +75,7 @@ async def delivery(request: Request) -> Delivery:
     if "\0" in text:
         raise Malformed("the body must not hold U+0000", code="malformed_text")
     headers = {name: value for name, value in request.headers().items() if name not in _CREDENTIALS}
-    return Delivery(text=text, headers=headers, address=request.header("cf-connecting-ip") or "")
+    return Delivery(text=text, headers=headers, address=request.address)
 
 
 async def from_body(model: type[Model], request: Request) -> Model:
@@ -79,24 +83,26 @@ async def from_body(model: type[Model], request: Request) -> Model:
     content_type = request.header("content-type") or ""
     if content_type.partition(";")[0].strip().lower() != JSON or request.header("content-encoding"):
         raise UnsupportedMediaType(f"the body must be {JSON}, not encoded further")
-    return _parsed(model, await _read(request))
+    return _parsed(model, await _read(request, LARGEST_JSON_BYTES))
 
 
-async def _read(request: Request) -> bytes:
+async def _read(request: Request, limit_bytes: int) -> bytes:
     try:
-        body = await request.body.read(LARGEST_BODY_BYTES)
+        body = await request.body.read(limit_bytes)
     except ConnectionError as failure:
-        raise Malformed("the body broke off", code="incomplete_body") from failure
+        raise Malformed("the body broke off, or did not come in time", code="incomplete_body") from failure
     if body is None:
-        raise ContentTooLarge(f"the body may have at most {LARGEST_BODY_BYTES} bytes")
+        raise ContentTooLarge(f"the body may have at most {limit_bytes} bytes")
     return body
 
 
 def _parsed(model: type[Model], body: bytes) -> Model:
     try:
-        from_json(body, allow_inf_nan=False)
+        sent = from_json(body, allow_inf_nan=False)
     except ValueError as failure:
         raise Malformed(f"the body is not JSON: {failure}", code="malformed_json") from failure
+    if _is_nested_deeper(sent, DEEPEST_NESTING):
+        raise Malformed(f"the body may nest at most {DEEPEST_NESTING} objects and arrays", code="json_too_deep")
     try:
         value = model.model_validate_json(body, strict=True)
     except ValidationError as failure:
@@ -108,6 +114,14 @@ def _parsed(model: type[Model], body: bytes) -> Model:
         raise Malformed("the body cannot be read", code="malformed_json") from failure
     _refuse_nul(members)
     return value
+
+
+def _is_nested_deeper(value: JsonValue, levels: int) -> bool:
+    containers = [value] if isinstance(value, dict | list) else []
+    for _ in range(levels):
+        children = (each.values() if isinstance(each, dict) else each for each in containers)
+        containers = [child for each in children for child in each if isinstance(child, dict | list)]
+    return bool(containers)
 
 
 def _named_once(members: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:

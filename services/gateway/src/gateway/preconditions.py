@@ -1,22 +1,26 @@
 """Headers that decide whether a request is carried out: `If-Match`, `If-None-Match`, `Idempotency-Key`.
 
-The entity tag of a thing is its version in quotes (`"3"`).
+The entity tag of a thing is its version in quotes (`"3"`), followed by a digest of its text where the same version is
+not shown alike to everyone, or holds what changes by itself (`"3-1f0e..."`): a price that depends on who asks, a role
+that comes with a company. `If-None-Match` compares all of it, `If-Match` the version alone.
 """
 
 import re
+from hashlib import sha256
 
 from gateway.problems import Malformed, PreconditionRequired
 from shared_kernel.errors import PreconditionFailed
 
 _TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
-_VERSION_TAG = re.compile(r'"([1-9][0-9]{0,14})"')
+VERSION_TAG_PATTERN = r'^"[1-9][0-9]{0,14}(-[0-9a-f]{16})?"$'
+_VERSION_TAG = re.compile(r'"([1-9][0-9]{0,14})(?:-[0-9a-f]{16})?"')
 IDEMPOTENCY_KEY_PATTERN = r"^[\x21-\x7e]{1,255}$"
 _KEY = re.compile(IDEMPOTENCY_KEY_PATTERN)
 
 
-def entity_tag(version: int) -> str:
-    """The strong entity tag of a version (RFC 9110, 8.8.3)."""
-    return f'"{version}"'
+def entity_tag(version: int, text: str = "") -> str:
+    """The strong entity tag of a version, or of this text of it (RFC 9110, 8.8.3)."""
+    return f'"{version}-{sha256(text.encode()).hexdigest()[:16]}"' if text else f'"{version}"'
 
 
 def is_unchanged(if_none_match: str | None, tag: str | None) -> bool:

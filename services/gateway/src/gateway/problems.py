@@ -18,6 +18,7 @@ from shared_kernel.errors import (
     Invalid,
     NotFound,
     PreconditionFailed,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
 )
@@ -36,6 +37,12 @@ class ContentTooLarge(Invalid):
     """The body is larger than is taken."""
 
     code = "content_too_large"
+
+
+class TooManyHeaders(Invalid):
+    """More headers than any honest client sends (RFC 6585, 5)."""
+
+    code = "too_many_headers"
 
 
 class UnsupportedMediaType(Invalid):
@@ -72,6 +79,8 @@ STATUS: dict[type[DomainError], int] = {
     UnsupportedMediaType: 415,
     Invalid: 422,
     PreconditionRequired: 428,
+    TooManyRequests: 429,
+    TooManyHeaders: 431,
     Fault: 500,
     Unavailable: 503,
 }
@@ -80,8 +89,6 @@ STATUS: dict[type[DomainError], int] = {
 _FAULTS = {500: "something went wrong on our side", 503: "a part of the shop does not answer; try again later"}
 
 _RETRY_SECONDS = 5
-# CircuitBreaker's pause: only after it is a call let through again.
-_RETRY_AFTER_CIRCUIT_OPEN_SECONDS = 60
 
 
 class FieldError(BaseModel):
@@ -134,7 +141,7 @@ def _headers(error: DomainError) -> dict[str, str]:
     if isinstance(error, Unauthenticated):
         told = ', error="invalid_token"' if error.code == "invalid_token" else ""
         return {"www-authenticate": f'Bearer realm="pasar"{told}'}
-    if isinstance(error, Unavailable):
-        circuit_open = error.code == "circuit_open"
-        return {"retry-after": str(_RETRY_AFTER_CIRCUIT_OPEN_SECONDS if circuit_open else _RETRY_SECONDS)}
+    if isinstance(error, Unavailable | TooManyRequests):
+        seconds = error.details.get("retry_after_seconds")
+        return {"retry-after": str(seconds if isinstance(seconds, int) and seconds > 0 else _RETRY_SECONDS)}
     return {}

@@ -6,47 +6,66 @@ so that no service is asked for what cannot exist.
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 from urllib.parse import unquote
 
 from pydantic import BaseModel
 
 from gateway.http import Response
+from gateway.inspection import Parts
+from gateway.limits import Quota
 from gateway.problems import MethodNotAllowed
 from gateway.services import Contract, Services
 from shared_kernel.errors import NotFound
 from shared_kernel.ids import is_id
+from shared_kernel.permissions import Permission
 from shared_kernel.rpc import Principal
 
 Input = TypeVar("Input", bound=BaseModel)
+Limit = Literal["read", "write", "sign_in", "checkout", "webhook"]
+LIMITS: tuple[Limit, ...] = get_args(Limit)
 PRODUCTION = "production"
 
 
 class Access(Enum):
-    """Who may call a route at all; what he may see of it is for the service to say."""
+    """Who may call a route that needs no permission; what he may see of it is for the service to say.
 
+    `PUBLIC` asks nobody who he is, and does not look at his token. `ANYONE` takes guests too, but a token that is
+    sent must be good. `OWNER` is for whom an order belongs to (a guest by its access token, the customer, the members
+    of the buyer's company), and staff.
+    """
+
+    PUBLIC = "public"
     ANYONE = "anyone"
-    OWNER = "the owner of the order, by its access token, or staff"
-    STAFF = "staff"
+    OWNER = "owner"
+
+
+Admission: TypeAlias = Access | Permission
+"""What a route declares of its callers: one of the above, or the permission that each of them needs."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """This deployment; `staff_token` is None where the secret is missing."""
+    """This deployment; `staff_token` is None where the secret is missing, and counts only in the local environment.
+
+    `token_issuer` is who signs the access tokens (their `iss`). A class of requests without a quota is not limited.
+    """
 
     environment: str
     version: str
     cors_origins: str
     staff_token: str | None
+    token_issuer: str
+    quotas: Mapping[Limit, Quota] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Asked(Generic[Input]):
     """A request that is as its route declares: `input` is its query or its body, as the route takes.
 
-    `idempotency_key` and `expected_version` are given where the route declares them.
+    `idempotency_key` and `expected_version` are given where the route declares them; `address` is the client's.
     """
 
     path: Mapping[str, str]
@@ -54,8 +73,10 @@ class Asked(Generic[Input]):
     principal: Principal
     services: Services
     settings: Settings
+    parts: Parts
     idempotency_key: str = ""
     expected_version: int = 0
+    address: str = ""
 
     def ask(self, contract: type[Contract]) -> Contract:
         """A service, on behalf of the caller."""
@@ -66,32 +87,41 @@ class Asked(Generic[Input]):
 class Route(Generic[Input]):
     """One thing that the API can do, for the router and for the description of the API.
 
-    `input` reads what the route takes: unless it says otherwise, the query of GET and DELETE, and the JSON body of
-    the other methods. `text` is a body that is passed on unread, as `gateway.input.Delivery`. `refuses` are the
-    statuses of the errors that the rest of the declaration does not imply. A path parameter named `secret` is
-    never logged. What is for the sandbox provider only does not exist in production.
+    `access` is whom the check admits and whom the description names. `input` reads what the route takes: unless it
+    says otherwise, the query of GET and DELETE, and the JSON body of the other methods. `text` is a body that is
+    passed on unread, as `gateway.input.Delivery`. `same_output` are statuses beside `status` with the same kind of
+    body, `refuses` those of the errors that the rest of the declaration does not imply. Reads and writes are limited
+    as such unless `limit_instead` names another class of requests. A path parameter named `secret` is never logged.
+    What is for the sandbox provider only does not exist in production.
     """
 
     method: str
     path: str
-    access: Access
+    access: Admission
     handler: Callable[[Asked[Input]], Awaitable[Response]]
     input: type[Input]
     summary: str
     output: type[BaseModel] | None = None
     media_type: str = "application/json"
     status: int = 200
+    same_output: tuple[int, ...] = ()
     refuses: tuple[int, ...] = ()
     needs_idempotency_key: bool = False
     needs_if_match: bool = False
     has_etag: bool = False
     takes_instead: Literal["query", "text"] | None = None
+    limit_instead: Limit | None = None
     sandbox: bool = False
 
     @property
     def takes(self) -> Literal["query", "json", "text"]:
         """Where the input is, and in which form."""
         return self.takes_instead or ("json" if self.method in ("POST", "PUT", "PATCH") else "query")
+
+    @property
+    def limit(self) -> Limit:
+        """With which requests of the same caller this one is counted."""
+        return self.limit_instead or ("read" if self.method == "GET" else "write")
 
     @property
     def parameters(self) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from shared_kernel.clock import Clock, to_milliseconds
-from shared_kernel.contracts import inventory, order, payment, product
+from shared_kernel.contracts import company, inventory, order, payment, product, user
 from shared_kernel.rpc import Call, Principal
 
 Contract = TypeVar("Contract")
@@ -20,6 +20,10 @@ BINDINGS: dict[type[object], str] = {
     payment.Webhooks: "PAYMENT_WEBHOOKS",
     order.Orders: "ORDER",
     order.Admin: "ORDER_ADMIN",
+    user.Accounts: "USER",
+    user.Admin: "USER_ADMIN",
+    user.Identities: "USER_IDENTITY",
+    company.Companies: "USER_COMPANIES",
 }
 
 

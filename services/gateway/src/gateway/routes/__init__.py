@@ -2,9 +2,30 @@
 
 from typing import Any
 
-from gateway.routes import catalogue, description, orders, payments, stock, system, webhooks
+from gateway.routes import (
+    accounts,
+    catalogue,
+    companies,
+    description,
+    orders,
+    payments,
+    stock,
+    system,
+    users,
+    webhooks,
+)
 from gateway.routing import Route
 
 ROUTES: tuple[Route[Any], ...] = description.with_description(
-    (*catalogue.ROUTES, *stock.ROUTES, *orders.ROUTES, *payments.ROUTES, *webhooks.ROUTES, *system.ROUTES)
+    (
+        *catalogue.ROUTES,
+        *stock.ROUTES,
+        *orders.ROUTES,
+        *payments.ROUTES,
+        *webhooks.ROUTES,
+        *accounts.ROUTES,
+        *users.ROUTES,
+        *companies.ROUTES,
+        *system.ROUTES,
+    )
 )

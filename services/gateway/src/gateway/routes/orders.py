@@ -1,4 +1,4 @@
-"""The routes of orders: placing one, and reading it as it is and as it was."""
+"""The routes of orders: placing one, an approver's decision on it, and reading it as it is and as it was."""
 
 from typing import Annotated
 
@@ -8,9 +8,11 @@ from gateway.answers import OrderEventList, OrderPage
 from gateway.http import Response, json_of, json_text
 from gateway.preconditions import entity_tag
 from gateway.routing import Access, Asked, Route
+from shared_kernel.contracts.company import Reason
 from shared_kernel.contracts.model import Nothing
 from shared_kernel.contracts.order import (
     Admin,
+    ApproveOrder,
     GetEvents,
     GetOrder,
     Instant,
@@ -19,6 +21,7 @@ from shared_kernel.contracts.order import (
     OrderRequest,
     Orders,
     PlaceOrder,
+    RefuseOrder,
 )
 
 
@@ -45,11 +48,14 @@ async def place_order(asked: Asked[OrderRequest]) -> Response:
     return json_of(placed.order, 202, headers | ({"idempotent-replayed": "true"} if placed.replayed else {}))
 
 
+def _order(order: Order) -> Response:
+    return json_of(order, headers={"etag": entity_tag(order.version)})
+
+
 async def get_order(asked: Asked[Moment]) -> Response:
     """One order."""
     which = GetOrder(id=asked.path["id"], version=asked.input.version, at=asked.input.at)
-    order = await asked.ask(Orders).get_order(which)
-    return json_of(order, headers={"etag": entity_tag(order.version)})
+    return _order(await asked.ask(Orders).get_order(which))
 
 
 async def get_events(asked: Asked[Nothing]) -> Response:
@@ -58,8 +64,20 @@ async def get_events(asked: Asked[Nothing]) -> Response:
 
 
 async def list_orders(asked: Asked[ListOrders]) -> Response:
-    """All orders."""
-    return json_text(await asked.ask(Admin).list_orders(asked.input))
+    """A page of the caller's own orders, for a buyer those of his company, and for staff of all."""
+    if asked.principal.may("orders:manage"):
+        return json_text(await asked.ask(Admin).list_orders(asked.input))
+    return json_text(await asked.ask(Orders).list_own_orders(asked.input))
+
+
+async def approve_order(asked: Asked[Nothing]) -> Response:
+    """An approver of the buyer's company says yes to an order over the buyer's limit."""
+    return _order(await asked.ask(Orders).approve_order(ApproveOrder(id=asked.path["id"])))
+
+
+async def refuse_order(asked: Asked[Reason]) -> Response:
+    """An approver of the buyer's company says no to an order over the buyer's limit, which is turned back."""
+    return _order(await asked.ask(Orders).refuse_order(RefuseOrder(id=asked.path["id"], reason=asked.input.reason)))
 
 
 ROUTES = (
@@ -73,8 +91,9 @@ ROUTES = (
         output=Order,
         status=202,
         needs_idempotency_key=True,
+        limit_instead="checkout",
     ),
-    Route("GET", "/api/orders", Access.STAFF, list_orders, ListOrders, "All orders, newest first", output=OrderPage),
+    Route("GET", "/api/orders", "account:use", list_orders, ListOrders, "Orders, newest first", output=OrderPage),
     Route(
         "GET",
         "/api/orders/{id}",
@@ -93,5 +112,28 @@ ROUTES = (
         Nothing,
         "The history of an order",
         output=OrderEventList,
+    ),
+    Route(
+        "POST",
+        "/api/orders/{id}/approve",
+        "company:use",
+        approve_order,
+        Nothing,
+        "Approve an order over its buyer's limit",
+        output=Order,
+        refuses=(409,),
+        has_etag=True,
+        takes_instead="query",
+    ),
+    Route(
+        "POST",
+        "/api/orders/{id}/refuse",
+        "company:use",
+        refuse_order,
+        Reason,
+        "Refuse an order over its buyer's limit",
+        output=Order,
+        refuses=(409,),
+        has_etag=True,
     ),
 )

@@ -52,7 +52,7 @@ async def get_payment(asked: Asked[Nothing]) -> Response:
 
 async def _visible_payment(asked: Asked[Nothing]) -> Payment:
     which = GetPayment(id=asked.path["id"])
-    if asked.principal.kind == "staff":
+    if asked.principal.may("payments:manage"):
         return await asked.ask(Payments).get_payment(which)
     try:
         payment = await asked.services.ask(Payments, GATEWAY).get_payment(which)
@@ -126,7 +126,7 @@ ROUTES = (
     Route(
         "POST",
         "/api/payments/{id}/refunds",
-        Access.STAFF,
+        "payments:manage",
         refund,
         RefundRequest,
         "Refund a payment",
@@ -135,11 +135,19 @@ ROUTES = (
         refuses=(409,),
         needs_idempotency_key=True,
     ),
-    Route("GET", "/api/refunds", Access.STAFF, list_refunds, ListRefunds, "Refunds of all payments", output=RefundPage),
+    Route(
+        "GET",
+        "/api/refunds",
+        "payments:manage",
+        list_refunds,
+        ListRefunds,
+        "Refunds of all payments",
+        output=RefundPage,
+    ),
     Route(
         "POST",
         "/api/refunds/{id}/settle",
-        Access.STAFF,
+        "payments:manage",
         settle_refund,
         SettlementRequest,
         "Record a refund that was paid by hand",
@@ -148,7 +156,13 @@ ROUTES = (
         needs_idempotency_key=True,
     ),
     Route(
-        "GET", "/api/ledger", Access.STAFF, get_ledger, Nothing, "The balances of the payments' ledger", output=Ledger
+        "GET",
+        "/api/ledger",
+        "payments:manage",
+        get_ledger,
+        Nothing,
+        "The balances of the payments' ledger",
+        output=Ledger,
     ),
     Route(
         "POST",
@@ -177,7 +191,7 @@ ROUTES = (
     Route(
         "GET",
         "/api/sandbox/charges",
-        Access.STAFF,
+        "payments:manage",
         list_sandbox_charges,
         Nothing,
         "The sandbox provider's own book",

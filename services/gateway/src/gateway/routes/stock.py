@@ -75,11 +75,11 @@ ROUTES = (
         "How many can be ordered now; staff see the warehouses",
         output=Availability,
     ),
-    Route("GET", "/api/warehouses", Access.STAFF, list_warehouses, Nothing, "All warehouses", output=WarehouseList),
+    Route("GET", "/api/warehouses", "stock:manage", list_warehouses, Nothing, "All warehouses", output=WarehouseList),
     Route(
         "POST",
         "/api/warehouses",
-        Access.STAFF,
+        "stock:manage",
         create_warehouse,
         NewWarehouse,
         "Add a warehouse",
@@ -90,12 +90,12 @@ ROUTES = (
     Route(
         "PUT",
         "/api/warehouses/{id}/stock/{product_id}",
-        Access.STAFF,
+        "stock:manage",
         set_stock,
         StockCount,
         "Record a count of the shelf",
         output=StockLevel,
         refuses=(409,),
     ),
-    Route("GET", "/api/inventory", Access.STAFF, list_stock, ListStock, "Stock levels", output=StockList),
+    Route("GET", "/api/inventory", "stock:manage", list_stock, ListStock, "Stock levels", output=StockList),
 )

@@ -1,19 +1,24 @@
 """The route that tells whether the system can do its work."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
-from gateway.answers import HealthReport, ServiceHealth
+from gateway.answers import HealthReport, PartHealth, ServiceHealth
+from gateway.exchange import timing_name
 from gateway.http import Response, json_of
 from gateway.identity import GATEWAY
+from gateway.inspection import Look
 from gateway.routing import Access, Asked, Route
-from gateway.services import Services
+from gateway.services import BINDINGS
 from shared_kernel.clock import to_milliseconds
 from shared_kernel.contracts.inventory import Stock
 from shared_kernel.contracts.model import Health, Nothing
 from shared_kernel.contracts.order import Orders
 from shared_kernel.contracts.payment import Payments
 from shared_kernel.contracts.product import Catalogue
-from shared_kernel.errors import DomainError
+from shared_kernel.contracts.user import Accounts
+from shared_kernel.result import Ok, decode
+from shared_kernel.rpc import Call, CircuitBreaker
 
 _PATIENCE_MS = 3_000
 
@@ -22,52 +27,72 @@ class _Watched(Protocol):
     async def health(self, request: Nothing) -> Health: ...
 
 
-_WATCHED: dict[str, type[_Watched]] = {
+WATCHED: Mapping[str, type[_Watched]] = {
     "product": Catalogue,
     "inventory": Stock,
     "payment": Payments,
+    "user": Accounts,
     "order": Orders,
 }
 
 
 async def get_health(asked: Asked[Nothing]) -> Response:
-    """How every service is, asked one after the other."""
-    services = {name: await _health(asked.services, contract) for name, contract in _WATCHED.items()}
-    has_secret = bool(asked.settings.staff_token)
-    is_well = has_secret and all(service.status == "ok" for service in services.values())
+    """How every part is: they are all asked at once, and waited for 3 s together."""
+    now_ms = to_milliseconds(asked.services.clock())
+    call = Call(principal=GATEWAY, traceparent=asked.services.traceparent, deadline_ms=now_ms + _PATIENCE_MS)
+    bindings = {name: BINDINGS[contract] for name, contract in WATCHED.items()}
+    looks = await asked.parts.look(bindings, call.model_dump_json(), _PATIENCE_MS)
+    services = {name: _service(name, looks[name], asked.parts.breakers, now_ms) for name in WATCHED}
+    parts = {
+        name: PartHealth(status=status, response_time_ms=took_ms)
+        for name, (status, took_ms, _) in looks.items()
+        if name not in WATCHED
+    }
+    # Only the local environment has a secret of the gateway's own.
+    lacks_secret = asked.settings.environment == "local" and not asked.settings.staff_token
+    statuses = [service.status for service in services.values()] + [part.status for part in parts.values()]
+    is_well = not lacks_secret and all(status == "ok" for status in statuses)
     report = HealthReport(
         status="ok" if is_well else "degraded",
         version=asked.settings.version,
         environment=asked.settings.environment,
-        secrets="ok" if has_secret else "missing",
+        secrets="missing" if lacks_secret else "ok",
         services=services,
+        bindings=parts,
     )
     return json_of(report, 200 if is_well else 503)
 
 
-async def _health(services: Services, contract: type[_Watched]) -> ServiceHealth:
-    started_ms = to_milliseconds(services.clock())
+def _service(service: str, look: Look, breakers: Mapping[str, CircuitBreaker], now_ms: int) -> ServiceHealth:
+    status, took_ms, text = look
+    told = Health(status=status) if text is None else _told(text)
+    circuits = {
+        timing_name(binding): breaker.state(now_ms)
+        for binding, breaker in breakers.items()
+        if binding.partition("_")[0].lower() == service
+    }
+    return ServiceHealth(**told.model_dump(), response_time_ms=took_ms, circuits=circuits)
+
+
+def _told(text: str) -> Health:
     try:
-        told = await services.ask(contract, GATEWAY, _PATIENCE_MS).health(Nothing())
-    except DomainError as failure:
-        told = Health(status=failure.code)
-    return ServiceHealth(
-        status=told.status,
-        database=told.database,
-        secrets=told.secrets,
-        providers=told.providers,
-        response_time_ms=to_milliseconds(services.clock()) - started_ms,
-    )
+        result = decode(text)
+        if isinstance(result, Ok):
+            return Health.model_validate_json(result.json)
+    except ValueError:
+        return Health(status="not_understood")
+    return Health(status=result.code)
 
 
 ROUTES = (
     Route(
         "GET",
         "/health",
-        Access.ANYONE,
+        Access.PUBLIC,
         get_health,
         Nothing,
-        "Whether every service is well; 503 when one is not",
+        "Whether every part is well; 503 when one is not",
         output=HealthReport,
+        same_output=(503,),
     ),
 )

@@ -50,12 +50,12 @@ async def run_webhook(asked: Asked[Nothing]) -> Response:
 
 
 ROUTES = (
-    Route("GET", "/api/webhooks", Access.STAFF, list_webhooks, ListWebhooks, "Kept webhooks", output=WebhookPage),
+    Route("GET", "/api/webhooks", "payments:manage", list_webhooks, ListWebhooks, "Kept webhooks", output=WebhookPage),
     # Before the route below, which would take `run` for a secret.
     Route(
         "POST",
         "/api/webhooks/{id}/run",
-        Access.STAFF,
+        "payments:manage",
         run_webhook,
         Nothing,
         "Run a webhook again",
@@ -65,23 +65,25 @@ ROUTES = (
     Route(
         "POST",
         "/api/webhooks/{provider}",
-        Access.ANYONE,
+        Access.PUBLIC,
         receive_webhook,
         Delivery,
         "For payment providers",
         output=WebhookReceipt,
         refuses=(401,),
         takes_instead="text",
+        limit_instead="webhook",
     ),
     Route(
         "POST",
         "/api/webhooks/{provider}/{secret}",
-        Access.ANYONE,
+        Access.PUBLIC,
         receive_webhook_at_secret_path,
         Delivery,
         "For payment providers that do not sign",
         output=WebhookReceipt,
         refuses=(401,),
         takes_instead="text",
+        limit_instead="webhook",
     ),
 )

@@ -1,0 +1,1 @@
+"""What the gateway uses of the platform besides Service Bindings."""
