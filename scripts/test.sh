@@ -36,18 +36,13 @@ check_types() {
 run "lint" "$python" -m ruff check .
 run "format" "$python" -m ruff format --check .
 run "types" check_types
-run "unit tests" "$python" -m pytest -q tests/unit
+run "unit tests" "$python" -m pytest -q -n auto tests/unit
 if [ "$unit_only" = yes ]; then
   echo "all unit checks passed"
   exit
 fi
 # The adapters go first: where one is broken, the system tests would tell it at length.
 run "workerd tests" "$python" -m pytest -q tests/workerd
-for folder in tests/*/; do
-  name=$(basename "$folder")
-  case $name in
-    unit | workerd | __pycache__) ;;
-    *) run "$name tests" "$python" -m pytest -q "tests/$name" ;;
-  esac
-done
+run "providers tests" "$python" -m pytest -q tests/providers
+run "system tests" "$python" -m tests.system
 echo "all checks passed"

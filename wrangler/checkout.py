@@ -73,6 +73,11 @@ class Checkout:
         return self.made / "snapshot"
 
     @property
+    def assets(self) -> Path:
+        """The files that the gateway serves as they are."""
+        return self.made / "assets"
+
+    @property
     def launcher(self) -> Path:
         """What Miniflare starts in place of workerd."""
         return self.made / "workerd"

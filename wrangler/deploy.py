@@ -70,7 +70,8 @@ def plan(topology: Topology, checkout: Checkout, options: Options) -> list[Comma
     tool = (str(checkout.python.with_name("pywrangler")),) if options.pywrangler else wrangler
     for worker in workers:
         file = options.secrets / f"{worker.name}.env" if options.secrets else None
-        is_given = file is not None and (bool(worker.secrets) or (bool(worker.optional_secrets) and file.is_file()))
+        is_required = bool(worker.required_secrets(environment))
+        is_given = file is not None and (is_required or (bool(worker.optional_secrets) and file.is_file()))
         given = ("--secrets-file", str(file)) if is_given else ()
         folder = checkout.root / "services" / worker.name
         commands.append(Command((*tool, "deploy", "--env", environment, *given), folder))
@@ -87,12 +88,13 @@ def execute(commands: list[Command], run: Callable[[tuple[str, ...], Path], int]
             raise DeployFailed(f"{command} ended with status {status}; nothing after it was done")
 
 
-def check_secrets(topology: Topology, folder: Path) -> None:
-    """Refuse, with DeployFailed, a folder of secrets that lacks the file of a Worker that has some."""
+def check_secrets(topology: Topology, folder: Path, environment: Environment) -> None:
+    """Refuse, with DeployFailed, a folder of secrets that lacks the file of a Worker that requires some."""
     for worker in topology.workers:
         path = folder / f"{worker.name}.env"
-        if worker.secrets and not path.is_file():
-            raise DeployFailed(f"{path} is missing; it holds a line NAME=value for each of {', '.join(worker.secrets)}")
+        required = worker.required_secrets(environment)
+        if required and not path.is_file():
+            raise DeployFailed(f"{path} is missing; it holds a line NAME=value for each of {', '.join(required)}")
 
 
 def place_packages(topology: Topology, checkout: Checkout, *, pywrangler: bool) -> None:
@@ -141,7 +143,7 @@ def main(arguments: list[str]) -> int:
     commands = plan(PASAR, CHECKOUT, options)
     try:
         if options.secrets is not None:
-            check_secrets(PASAR, options.secrets)
+            check_secrets(PASAR, options.secrets, options.environment)
         if options.dry_run:
             print(*commands, sep="\n")
         else:

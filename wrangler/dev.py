@@ -22,9 +22,11 @@ from types import FrameType
 
 import httpx
 
-from wrangler import sample
+from wrangler import local_admin, sample
 from wrangler.checkout import CHECKOUT, Checkout, ToolMissing
+from wrangler.first_admin import AdminRefused
 from wrangler.guarded import RunFailed, guarded
+from wrangler.local_admin import LocalAdmin
 from wrangler.local_crons import keep_firing
 from wrangler.local_databases import migrate
 from wrangler.local_providers import can_be_simulated, settings_of_payment, simulated
@@ -38,7 +40,7 @@ DEFAULT_PORT = 8787
 HOST = "127.0.0.1"
 INTERRUPTED = 130
 # What can be wrong with a checkout, a machine or an option; anything else is a fault of ours and shows its traceback.
-EXPECTED = (RunFailed, StateRefused, TopologyError, ToolMissing, OSError)
+EXPECTED = (AdminRefused, RunFailed, StateRefused, TopologyError, ToolMissing, OSError)
 _LOOK_SECONDS = 1
 
 
@@ -53,6 +55,7 @@ class Options:
     reload: bool
     providers: bool
     settings: list[str]
+    without: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,9 @@ def parse_options(arguments: list[str]) -> Options:
     parser.add_argument(
         "--set", action="append", default=[], metavar="WORKER.VARIABLE=VALUE", help="change a variable of a Worker"
     )
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="WORKER", help="leave a Worker out, as if it were down"
+    )
     chosen = parser.parse_args(arguments)
     if not 0 <= chosen.port <= 65535:
         parser.error("--port takes a number from 0 to 65535")
@@ -103,6 +109,7 @@ def parse_options(arguments: list[str]) -> Options:
         reload=not chosen.no_reload,
         providers=not chosen.no_providers,
         settings=chosen.set,
+        without=frozenset(chosen.without),
     )
 
 
@@ -112,6 +119,7 @@ def run(options: Options, topology: Topology = PASAR, checkout: Checkout = CHECK
     Raises StateRefused, TopologyError, ToolMissing or RunFailed with one clear sentence when it cannot run.
     """
     chosen = parse_overrides(topology, options.settings)
+    _check_absent(topology, options.without)
     ready = threading.Event()
     try:
         with _signals_interrupt(), held(options.state) as state:
@@ -126,8 +134,10 @@ def run(options: Options, topology: Topology = PASAR, checkout: Checkout = CHECK
                 topology, checkout, state, overrides, link=options.reload, optional_secrets=has_providers
             )
             migrate(topology, checkout, state)
+            admin = local_admin.ensure(topology, checkout, state)
+            started = [path for path in configurations if path.parent.name not in options.without]
             with _providers(topology, checkout, state, ports):
-                _serve(options, topology, checkout, state, configurations, ports, ready)
+                _serve(options, topology, checkout, state, started, ports, admin, ready)
     except KeyboardInterrupt:
         say("stopped")
         return 0 if ready.is_set() else INTERRUPTED
@@ -141,6 +151,7 @@ def _serve(
     state: State,
     configurations: list[Path],
     ports: _Ports,
+    admin: LocalAdmin,
     ready: threading.Event,
 ) -> None:
     environment = {**checkout.wrangler_environment(state.folder), "PASAR_DIRECT_PORT": str(ports.direct)}
@@ -149,21 +160,40 @@ def _serve(
         log.replace(log.with_suffix(".before.log"))
     say(f"starting {len(configurations)} Workers")
     with guarded(_dev_command(checkout, state, configurations, ports.api), environment, log, state) as process:
-        wait_until_ready(ports.url, process, log)
+        wait_until_ready(ports.url, process, log, without=options.without)
         staff_token = state.secrets(topology)["gateway"]["STAFF_TOKEN"]
-        if options.sample:
+        # A shop that lacks a part would lose the rest of the sample half-way.
+        if options.sample and not options.without:
             _load_sample(ports.url, staff_token)
         write_private(state.folder / RUNTIME, json.dumps({"direct_url": ports.direct_url}))
-        state.announce(ports.url, staff_token, ports.providers_url)
+        state.announce(_connection(ports, staff_token, admin))
         ready.set()
-        _welcome(ports, state)
-        with _crons(topology, ports.direct_url):
+        _welcome(ports, admin, state)
+        running = tuple(worker for worker in topology.workers if worker.name not in options.without)
+        with _crons(Topology(running), ports.direct_url):
             while process.poll() is None:
                 if options.reload:
                     link_new_sources(topology, checkout, state)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(_LOOK_SECONDS)
     raise RunFailed(f"the Workers ended by themselves:\n{what_went_wrong(log)}")
+
+
+def _check_absent(topology: Topology, without: frozenset[str]) -> None:
+    """Refuse, with TopologyError, to leave out a Worker that there is not, or the one that is to answer."""
+    for name in sorted(without):
+        if topology.worker(name).public:
+            raise TopologyError(f"without {name} nothing would answer")
+
+
+def _connection(ports: _Ports, staff_token: str, admin: LocalAdmin) -> dict[str, str | None]:
+    return {
+        "url": ports.url,
+        "staff_token": staff_token,
+        "admin_email": admin.email,
+        "admin_password": admin.password,
+        "providers_url": ports.providers_url,
+    }
 
 
 def _free_ports(options: Options, checkout: Checkout) -> _Ports:
@@ -200,13 +230,14 @@ def _load_sample(url: str, staff_token: str) -> None:
         say(f"loaded {loaded.products} products, {loaded.warehouses} warehouses, {loaded.stock_levels} stock levels")
 
 
-def _welcome(ports: _Ports, state: State) -> None:
+def _welcome(ports: _Ports, admin: LocalAdmin, state: State) -> None:
     providers = f"  providers      {ports.providers_url} (docs/payments.md)\n" if ports.providers_url else ""
     print(
         f"\nPasar is ready at {ports.url}\n"
         f"  documentation  {ports.url}/docs\n"
         f"  try            curl '{ports.url}/api/products?limit=3'\n"
         f"{providers}"
+        f"  admin          {admin.email}, password {admin.password}\n"
         f"  staff token    in {state.folder}/connection.json\n"
         f"  log            {state.folder}/{LOG}\n"
         "Ctrl-C ends it.",

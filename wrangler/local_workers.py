@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from wrangler.checkout import Checkout
@@ -16,24 +18,52 @@ from wrangler.rendering import base_configuration, environment_configuration, va
 from wrangler.snapshot import LOCAL_FLAGS
 from wrangler.sources import mirror
 from wrangler.state import State, dotenv, write_private
-from wrangler.topology_model import Topology, TopologyError, Worker
+from wrangler.topology_model import Quota, Topology, TopologyError, Worker
+from wrangler.topology_rules import check_quota
 
 Overrides = Mapping[str, Mapping[str, str]]
 
 
 def parse_overrides(topology: Topology, settings: list[str]) -> dict[str, dict[str, str]]:
-    """The values of `--set WORKER.VARIABLE=VALUE` by Worker; TopologyError for a variable that there is not."""
+    """The values of `--set WORKER.VARIABLE=VALUE` by Worker; TopologyError for a variable that there is not.
+
+    A rate limit is set by the name of its binding (`gateway.LIMIT_SIGN_IN=5;60`), which changes its variable too.
+    """
     overrides: dict[str, dict[str, str]] = {}
     for setting in settings:
         target, equals, value = setting.partition("=")
         name, dot, variable = target.partition(".")
         if not equals or not dot:
             raise TopologyError(f"--set takes WORKER.VARIABLE=VALUE, not {setting!r}")
-        known = variables(topology, topology.worker(name), "local")
+        worker = topology.worker(name)
+        limits = {limit.binding: limit.variable for limit in worker.rate_limits}
+        known = [*(variables(topology, worker, "local").keys() - limits.values()), *limits]
         if variable not in known:
-            raise TopologyError(f"{name} has no variable {variable!r}; it has {', '.join(known)}")
+            raise TopologyError(f"{name} has no variable {variable!r}; it has {', '.join(sorted(known))}")
+        if variable in limits:
+            _parse_quota(value, target)
         overrides.setdefault(name, {})[variable] = value
     return overrides
+
+
+def _parse_quota(text: str, name: str) -> Quota:
+    parts = re.fullmatch(r"([0-9]{1,9});([0-9]{1,9})", text)
+    if parts is None:
+        raise TopologyError(f"{name} takes a limit and a period in seconds, such as 5;60, not {text!r}")
+    quota = Quota(int(parts[1]), int(parts[2]))
+    check_quota(quota, name)
+    return quota
+
+
+def _with_quotas(worker: Worker, overrides: Mapping[str, str]) -> Worker:
+    """The Worker with the rate limits of a run in the place of its own."""
+    chosen = {
+        limit.binding: _parse_quota(overrides[limit.binding], limit.binding)
+        for limit in worker.rate_limits
+        if limit.binding in overrides
+    }
+    limits = (replace(limit, local=chosen.get(limit.binding, limit.local)) for limit in worker.rate_limits)
+    return replace(worker, rate_limits=tuple(limits))
 
 
 def write_workers(
@@ -56,7 +86,7 @@ def write_workers(
             {
                 name: value
                 for name, value in secrets.get(worker.name, {}).items()
-                if optional_secrets or name in worker.secrets
+                if optional_secrets or name in worker.required_secrets("local")
             },
             link=link,
         )
@@ -97,9 +127,13 @@ def _write_worker(
     vendored.symlink_to(checkout.python_modules)
     # Without this file wrangler would take secrets and variables from the environment of whoever started the run.
     write_private(folder / ".dev.vars", dotenv(secrets))
+    bindings = {limit.binding for limit in worker.rate_limits}
+    of_variables = {name: value for name, value in overrides.items() if name not in bindings}
     configuration = {
         **base_configuration(LOCAL_FLAGS),
-        **environment_configuration(topology, worker, "local", overrides),
+        **environment_configuration(
+            topology, _with_quotas(worker, overrides), "local", of_variables, str(checkout.root)
+        ),
     }
     path = folder / "wrangler.jsonc"
     path.write_text(json.dumps(configuration, indent=2))

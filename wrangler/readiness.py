@@ -6,9 +6,11 @@ import json
 import re
 import subprocess
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import httpx
+from pydantic import BaseModel, ValidationError
 
 from wrangler.guarded import RunFailed
 
@@ -22,14 +24,24 @@ _ERROR_MARK = "[ERROR]"
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 
+class _Status(BaseModel):
+    status: str
+
+
+class _Health(BaseModel):
+    status: str
+    services: dict[str, _Status] = {}
+
+
 def wait_until_ready(
     url: str,
     process: subprocess.Popen[bytes],
     log: Path,
     within_seconds: float = READY_WITHIN_SECONDS,
     grace_seconds: float = ERROR_GRACE_SECONDS,
+    without: Collection[str] = (),
 ) -> None:
-    """Return when `GET /health` says that every Worker is well.
+    """Return when `GET /health` says that every Worker is well, `without` those that are not to be.
 
     Raises RunFailed, with what wrangler said, when it ends, when it reports an error and the system is not well a
     moment later, and when it all takes longer than it may.
@@ -47,7 +59,7 @@ def wait_until_ready(
         except httpx.HTTPError as error:
             answer = f"no answer ({error!r})"
         else:
-            if response.status_code == httpx.codes.OK and response.json()["status"] == "ok":
+            if _is_well(response, without):
                 return
             answer = f"{response.status_code} {response.text}"
         time.sleep(_POLL_SECONDS)
@@ -55,6 +67,17 @@ def wait_until_ready(
     raise RunFailed(
         f"the system was not well after {waited_seconds:.0f} seconds; GET /health: {answer}\n{what_went_wrong(log)}"
     )
+
+
+def _is_well(response: httpx.Response, without: Collection[str]) -> bool:
+    try:
+        report = _Health.model_validate_json(response.text)
+    except ValidationError:
+        return False
+    if not without:
+        return response.status_code == httpx.codes.OK and report.status == "ok"
+    ailing = {name for name, service in report.services.items() if service.status != "ok"}
+    return bool(report.services) and ailing <= set(without)
 
 
 def what_went_wrong(log: Path) -> str:

@@ -15,13 +15,19 @@ from typing import TypeAlias
 from wrangler.topology import COMPATIBILITY_DATE, PASAR, VERSION
 from wrangler.topology_model import (
     DEPLOYED,
+    ENVIRONMENTS,
+    Assets,
     Binding,
     Consumer,
     Environment,
+    Quota,
+    RateLimit,
+    Secret,
     Topology,
     Worker,
     platform_name,
     producer_queues,
+    rate_limit_namespace,
     subscribers,
     subscriptions,
     worker_name,
@@ -45,9 +51,17 @@ def base_configuration(flags: tuple[str, ...] = ("python_workers",)) -> dict[str
 
 
 def environment_configuration(
-    topology: Topology, worker: Worker, environment: Environment, overrides: Mapping[str, str] | None = None
+    topology: Topology,
+    worker: Worker,
+    environment: Environment,
+    overrides: Mapping[str, str] | None = None,
+    root: str = "../..",
 ) -> dict[str, Json]:
-    """Everything that wrangler has to know of a Worker in one environment; `overrides` replace plain variables."""
+    """Everything that wrangler has to know of a Worker in one environment; `overrides` replace plain variables.
+
+    `root` is the checkout as it is seen from the configuration's folder.
+    """
+    secrets = worker.required_secrets(environment)
     section: dict[str, Json] = {
         "name": worker_name(worker.name, environment),
         "workers_dev": worker.public,
@@ -55,10 +69,14 @@ def environment_configuration(
         "observability": {"enabled": True} | _logs(worker),
         "vars": {**variables(topology, worker, environment), **(overrides or {})},
     }
-    if worker.secrets:
-        section["secrets"] = {"required": list(worker.secrets)}
+    if secrets:
+        section["secrets"] = {"required": list(secrets)}
     if worker.bindings:
         section["services"] = [_service(binding, environment) for binding in worker.bindings]
+    if worker.rate_limits:
+        section["ratelimits"] = [_rate_limit(worker, limit, environment) for limit in worker.rate_limits]
+    if worker.assets is not None:
+        section["assets"] = _assets(worker.assets, root)
     if worker.database is not None:
         section["d1_databases"] = [_database(worker, environment)]
     producers = producer_queues(topology, worker)
@@ -79,17 +97,38 @@ def _logs(worker: Worker) -> dict[str, Json]:
 
 
 def variables(topology: Topology, worker: Worker, environment: Environment) -> dict[str, Json]:
-    """The plain variables of a Worker: who and where it is, who hears its events, and its settings."""
+    """The plain variables of a Worker: who and where it is, who hears its events, its settings and rate limits."""
     values: dict[str, Json] = {"ENVIRONMENT": environment, "VERSION": VERSION, "SERVICE": worker.name}
     if worker.publishes:
         values["SUBSCRIPTIONS"] = json.dumps(subscriptions(topology, worker))
-    return values | {setting.name: setting.value(environment) for setting in worker.settings}
+    values |= {setting.name: setting.value(environment) for setting in worker.settings}
+    return values | {limit.variable: str(limit.quota(environment)) for limit in worker.rate_limits}
 
 
 def _service(binding: Binding, environment: Environment) -> dict[str, Json]:
     entry: dict[str, Json] = {"binding": binding.name, "service": worker_name(binding.worker, environment)}
     # The class called Default is the default export, which the platform reaches by no name at all.
     return entry | ({} if binding.entrypoint == "Default" else {"entrypoint": binding.entrypoint})
+
+
+def _assets(assets: Assets, root: str) -> dict[str, Json]:
+    # The Worker answers every request itself: with html_handling a folder's name would be answered, which is a route of
+    # the Worker's, and the router that else comes first fails at a thousand headers.
+    return {
+        "directory": f"{root}/{assets.folder}",
+        "binding": assets.binding,
+        "html_handling": "none",
+        "run_worker_first": True,
+    }
+
+
+def _rate_limit(worker: Worker, limit: RateLimit, environment: Environment) -> dict[str, Json]:
+    quota = limit.quota(environment)
+    return {
+        "name": limit.binding,
+        "namespace_id": rate_limit_namespace(worker.name, limit, environment),
+        "simple": {"limit": quota.limit, "period": quota.period_seconds},
+    }
 
 
 def _database(worker: Worker, environment: Environment) -> dict[str, Json]:
@@ -142,10 +181,10 @@ def _classes(worker: Worker, environment: Environment) -> dict[str, Json]:
 def _build(worker: Worker) -> dict[str, Json]:
     # A package of the checkout must stand below the main module to be found: see wrangler/sources.py.
     sources = [f"{Path(package).name}=../../{package}" for package in worker.packages]
-    return {
-        "command": f"python3 ../../wrangler/sources.py {' '.join(sources)}",
-        "watch_dir": ["src", *(f"../../{package}" for package in worker.packages)],
-    }
+    command = f"python3 ../../wrangler/sources.py {' '.join(sources)}"
+    if worker.assets is not None:
+        command += " && PYTHONPATH=../.. python3 -P -m wrangler.assets"
+    return {"command": command, "watch_dir": ["src", *(f"../../{package}" for package in worker.packages)]}
 
 
 def wrangler_jsonc(topology: Topology, worker: Worker) -> str:
@@ -169,6 +208,12 @@ def pinned(package: str, pins: Path = PINS) -> str:
     raise LookupError(f"no pin for {package} in {pins}")
 
 
+def vendored(pins: Path = PINS) -> list[str]:
+    """The requirements that every Worker carries, without the SDK, which pywrangler adds by itself."""
+    lines = (line.strip() for line in (pins / "worker.in").read_text().splitlines())
+    return [line for line in lines if line and not line.startswith(("#", "workers-runtime-sdk=="))]
+
+
 def pyproject_toml(worker: Worker) -> str:
     """The project file that pywrangler reads: what to vendor, and the tools that do it."""
     return "\n".join(
@@ -178,7 +223,7 @@ def pyproject_toml(worker: Worker) -> str:
             f'name = "pasar-{worker.name}"',
             f'version = "{VERSION}"',
             'requires-python = ">=3.14"',
-            f'dependencies = ["{pinned("pydantic")}"]',
+            f"dependencies = {json.dumps(vendored())}",
             "",
             "[dependency-groups]",
             f'dev = ["{pinned("workers-py")}", "{pinned("workers-runtime-sdk")}"]',
@@ -216,6 +261,9 @@ def bindings_md(topology: Topology) -> str:
         ],
         [_possessions(worker) for worker in topology.workers],
     )
+    lines += ["", "A secret exists in every environment, unless the table says in which.", "", "## Rate limits", ""]
+    lines += ["Requests in a period, for one caller and in one of Cloudflare's locations.", ""]
+    lines += _rate_limits(topology)
     lines += ["", "## Events", ""]
     lines += _table(
         ["event", "published by", "heard by"],
@@ -242,9 +290,29 @@ def _possessions(worker: Worker) -> list[str]:
         ", ".join(one.queue for one in worker.consumes),
         ", ".join(f"`{cron}`" for cron in worker.crons),
         ", ".join(one.name for one in worker.settings),
-        ", ".join(worker.secrets),
+        ", ".join(map(_secret, worker.secrets)),
         ", ".join(worker.optional_secrets),
     ]
+
+
+def _rate_limits(topology: Topology) -> list[str]:
+    return _table(
+        ["Worker", "binding", *ENVIRONMENTS],
+        [
+            [worker.name, limit.binding, *(_readable(limit.quota(environment)) for environment in ENVIRONMENTS)]
+            for worker in topology.workers
+            for limit in worker.rate_limits
+        ],
+    )
+
+
+def _secret(secret: Secret) -> str:
+    everywhere = secret.environments == ENVIRONMENTS
+    return secret.name if everywhere else f"{secret.name} ({', '.join(secret.environments)})"
+
+
+def _readable(quota: Quota) -> str:
+    return f"{quota.limit} in {quota.period_seconds} s"
 
 
 def _table(header: list[str], rows: list[list[str]]) -> list[str]:

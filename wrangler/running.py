@@ -39,11 +39,13 @@ class StillRunning(Exception):
 
 
 class Connection(BaseModel):
-    """Where a running system answers, its staff's secret, the process that runs it, and where the payment providers'
-    simulators answer, if it has them."""
+    """Where a running system answers, its staff's secret, how its admin signs in, the process that runs it, and where
+    the payment providers' simulators answer, if it has them."""
 
     url: str
     staff_token: str = Field(repr=False)
+    admin_email: str
+    admin_password: str = Field(repr=False)
     pid: int
     providers_url: str | None = None
 

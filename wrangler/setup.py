@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from wrangler import host, launcher, pyodide_bundle, snapshot, vendoring
+from wrangler import assets, host, launcher, pyodide_bundle, snapshot, vendoring
 from wrangler.checkout import CHECKOUT, Checkout, ToolMissing
 from wrangler.commands import SetupFailed
 from wrangler.topology import COMPATIBILITY_DATE
@@ -38,7 +38,7 @@ class Step:
 
 def steps(checkout: Checkout) -> list[Step]:
     """The steps in the order in which they must run."""
-    return [*_installations(checkout), *_runtime(checkout)]
+    return [*_installations(checkout), *_runtime(checkout), _assets(checkout)]
 
 
 def _machine(checkout: Checkout) -> tuple[str, ...]:
@@ -102,6 +102,16 @@ def _runtime(checkout: Checkout) -> list[Step]:
             required=False,
         ),
     ]
+
+
+def _assets(checkout: Checkout) -> Step:
+    return Step(
+        "files that are served as they are",
+        (checkout.assets,),
+        (checkout.root / "package-lock.json", checkout.root / "wrangler/assets.py", *assets.own_files(checkout)),
+        tuple(str(path) for path in assets.own_files(checkout)),
+        lambda: assets.collect(checkout),
+    )
 
 
 def digest(step: Step) -> str:

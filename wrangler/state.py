@@ -65,19 +65,18 @@ class State:
         made = {
             worker.name: {
                 name: known.get(worker.name, {}).get(name) or secrets.token_urlsafe(_SECRET_BYTES)
-                for name in (*worker.secrets, *worker.optional_secrets)
+                for name in (*worker.required_secrets("local"), *worker.optional_secrets)
             }
             for worker in topology.workers
-            if worker.secrets or worker.optional_secrets
+            if worker.required_secrets("local") or worker.optional_secrets
         }
         if made != known:
             write_private(path, json.dumps(made, indent=2))
         return made
 
-    def announce(self, url: str, staff_token: str, providers_url: str | None) -> None:
-        """Tell scripts and tests where the system answers, now that it does, and the payment providers' simulators."""
-        connection = {"url": url, "staff_token": staff_token, "pid": os.getpid(), "providers_url": providers_url}
-        write_private(self.folder / CONNECTION, json.dumps(connection))
+    def announce(self, connection: Mapping[str, str | None]) -> None:
+        """Tell scripts and tests where the system answers, now that it does, and with which secrets."""
+        write_private(self.folder / CONNECTION, json.dumps({**connection, "pid": os.getpid()}))
 
     def withdraw(self) -> None:
         """Take back what was announced."""

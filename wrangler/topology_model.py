@@ -5,14 +5,17 @@ Names on the platform depend on the environment; what a producer feeds follows f
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 Environment = Literal["local", "staging", "production"]
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
 DEPLOYED: tuple[Environment, ...] = ("staging", "production")
 
 EVERY_MINUTE = "* * * * *"
+# Cloudflare Queues, limits. Behind a dead letter there is no other queue, so it is tried for as long as can be.
+MOST_RETRIES = 100
 
 
 class TopologyError(ValueError):
@@ -81,6 +84,55 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class Assets:
+    """Files that the platform serves without asking the Worker, in a folder of the checkout that set-up makes."""
+
+    binding: str
+    folder: str
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret that a Worker cannot do without, in the environments in which it exists."""
+
+    name: str
+    environments: tuple[Environment, ...] = ENVIRONMENTS
+
+
+class Quota(NamedTuple):
+    """How often something may happen within a period; its text is `100;60`."""
+
+    limit: int
+    period_seconds: int
+
+    def __str__(self) -> str:
+        return f"{self.limit};{self.period_seconds}"
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """A rate limit that a Worker asks, with its quota in each environment.
+
+    The platform counts for each key, in each of its locations apart, and tells the Worker only yes or no. So the Worker
+    also gets the quota, as a plain variable.
+    """
+
+    binding: str
+    local: Quota
+    staging: Quota
+    production: Quota
+
+    @property
+    def variable(self) -> str:
+        """The variable that tells the Worker the quota."""
+        return f"{self.binding}_QUOTA"
+
+    def quota(self, environment: Environment) -> Quota:
+        """The quota in `environment`."""
+        return {"local": self.local, "staging": self.staging, "production": self.production}[environment]
+
+
+@dataclass(frozen=True)
 class Worker:
     """One service. `packages` are the folders of the checkout that it imports besides its own code.
 
@@ -98,10 +150,16 @@ class Worker:
     durable_objects: tuple[DurableObject, ...] = ()
     workflows: tuple[Workflow, ...] = ()
     settings: tuple[Setting, ...] = ()
-    secrets: tuple[str, ...] = ()
+    rate_limits: tuple[RateLimit, ...] = ()
+    assets: Assets | None = None
+    secrets: tuple[Secret, ...] = ()
     optional_secrets: tuple[str, ...] = ()
     packages: tuple[str, ...] = ("shared_kernel",)
     public: bool = False
+
+    def required_secrets(self, environment: Environment) -> tuple[str, ...]:
+        """The names of the secrets without which this Worker does not run in `environment`."""
+        return tuple(secret.name for secret in self.secrets if environment in secret.environments)
 
 
 @dataclass(frozen=True)
@@ -131,7 +189,10 @@ def inbox_binding(subscriber: str) -> str:
 def inbox(subscriber: str) -> tuple[Consumer, ...]:
     """The two queues of a subscriber: its inbox, and the dead letters of that inbox."""
     dead_letters = f"{subscriber}-dlq"
-    return (Consumer(inbox_queue(subscriber), dead_letter_queue=dead_letters), Consumer(dead_letters))
+    return (
+        Consumer(inbox_queue(subscriber), dead_letter_queue=dead_letters),
+        Consumer(dead_letters, max_retries=MOST_RETRIES),
+    )
 
 
 def database(worker: str) -> Database:
@@ -150,6 +211,16 @@ def worker_name(worker: str, environment: Environment) -> str:
 def platform_name(resource: str, environment: Environment) -> str:
     """A database's, queue's or workflow's name on the platform: one account may hold staging and production."""
     return f"{resource}-staging" if environment == "staging" else resource
+
+
+def rate_limit_namespace(worker: str, limit: RateLimit, environment: Environment) -> str:
+    """The number under which the platform counts for a rate limit; limits of one account with one number count as one.
+
+    It follows from the names, so that it stays when limits are added, and none of an account's other Workers is likely
+    to have it.
+    """
+    name = f"{worker_name(worker, environment)}.{limit.binding}"
+    return str(zlib.crc32(name.encode()) & 0x7FFFFFFF)
 
 
 def subscribers(topology: Topology, event: str) -> tuple[str, ...]:

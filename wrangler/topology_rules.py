@@ -8,16 +8,20 @@ from graphlib import CycleError, TopologicalSorter
 
 from wrangler.topology_model import (
     DEPLOYED,
+    ENVIRONMENTS,
     EVERY_MINUTE,
+    Quota,
     Topology,
     TopologyError,
     Worker,
     inbox_queue,
     platform_name,
     producer_queues,
+    rate_limit_namespace,
 )
 
 MAX_DEPTH = 3
+PERIODS_SECONDS = (10, 60)
 
 
 def deploy_order(topology: Topology) -> list[Worker]:
@@ -41,6 +45,7 @@ def checked(topology: Topology) -> Topology:
     check_queues(topology)
     check_databases(topology)
     check_crons(topology)
+    check_rate_limits(topology)
     return topology
 
 
@@ -50,9 +55,11 @@ def check_names(topology: Topology) -> None:
     for worker in topology.workers:
         names = [binding.name for binding in worker.bindings]
         names += [owned.binding for owned in (worker.database,) if owned is not None]
+        names += [owned.binding for owned in (worker.assets,) if owned is not None]
         names += [owned.binding for owned in worker.durable_objects] + [owned.binding for owned in worker.workflows]
         names += [*producer_queues(topology, worker), *(setting.name for setting in worker.settings)]
-        names += [*worker.secrets, *worker.optional_secrets]
+        names += [name for limit in worker.rate_limits for name in (limit.binding, limit.variable)]
+        names += [*(secret.name for secret in worker.secrets), *worker.optional_secrets]
         names += ["ENVIRONMENT", "VERSION", "SERVICE", "SUBSCRIPTIONS"]
         _refuse_repeated(names, f"bindings of {worker.name} share the name")
 
@@ -116,6 +123,27 @@ def check_crons(topology: Topology) -> None:
         for cron in worker.crons:
             if cron != EVERY_MINUTE:
                 raise TopologyError(f"{worker.name} has the cron {cron!r}; the local run fires only {EVERY_MINUTE!r}")
+
+
+def check_rate_limits(topology: Topology) -> None:
+    """A quota is one that the platform can count, and no two limits of an account count together."""
+    for worker in topology.workers:
+        for limit in worker.rate_limits:
+            for environment in ENVIRONMENTS:
+                check_quota(limit.quota(environment), f"{worker.name}.{limit.binding}")
+    namespaces = (
+        rate_limit_namespace(worker.name, limit, environment)
+        for worker in topology.workers
+        for limit in worker.rate_limits
+        for environment in ENVIRONMENTS
+    )
+    _refuse_repeated(namespaces, "rate limits share the namespace")
+
+
+def check_quota(quota: Quota, name: str) -> None:
+    """The platform counts whole requests in periods of 10 or 60 seconds; TopologyError for another quota."""
+    if quota.limit < 1 or quota.period_seconds not in PERIODS_SECONDS:
+        raise TopologyError(f"{name} allows {quota}; a rate limit is LIMIT;10 or LIMIT;60, with a limit of 1 or more")
 
 
 def _refuse_repeated(names: Iterable[str], complaint: str) -> None:

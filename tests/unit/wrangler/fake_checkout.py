@@ -1,7 +1,8 @@
 """A checkout without tools: its `node` is a program of the tests that behaves as wrangler would.
 
-As `wrangler dev` it serves `/health` on its port and starts one more process, as wrangler starts workerd; as the
-migration script it only succeeds. A file called `fail` in the checkout makes it fail instead, with its text.
+As `wrangler dev` it serves `/health` on its port and starts one more process, as wrangler starts workerd; else it only
+succeeds, and keeps the last file that it was given. A file called `fail` in the checkout makes it fail instead, with
+its text; one called `health` is the health that it tells.
 """
 
 import stat
@@ -13,18 +14,20 @@ from pathlib import Path
 from wrangler.checkout import Checkout
 from wrangler.topology import PASAR
 
+FIRST_ADMIN = "INSERT INTO users VALUES (:id, :email, :name, :password_hash, :at);\n"
 _DEADLINE_SECONDS = 30
 
 _NODE = """\
 #!{python}
-import os, pathlib, subprocess, sys, time
+import json, os, pathlib, subprocess, sys, time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 class Health(BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(b'{{"status": "ok"}}')
+        told = root / "health"
+        self.wfile.write(told.read_bytes() if told.exists() else b'{{"status": "ok"}}')
 
 root = pathlib.Path({root!r})
 with (root / "started").open("a") as calls:
@@ -33,6 +36,10 @@ failure = root / "fail"
 if failure.exists():
     print(failure.read_text())
     sys.exit(3)
+if "--file" in sys.argv:
+    given = pathlib.Path(sys.argv[sys.argv.index("--file") + 1])
+    mode = given.stat().st_mode & 0o777
+    (root / "given").write_text(json.dumps({{"path": str(given), "mode": mode, "text": given.read_text()}}))
 if "dev" in sys.argv:
     child = subprocess.Popen(["sleep", "600"])
     (root / "processes").write_text(f"{{os.getpid()}} {{child.pid}}")
@@ -47,6 +54,7 @@ def fake_checkout(root: Path) -> Checkout:
         write(root / "services" / worker.name / "src" / "entry.py", f"# {worker.name}")
         if worker.database is not None:
             write(root / "services" / worker.name / "migrations" / "0001_first.sql", "CREATE TABLE one (id TEXT);")
+    write(root / "services" / "user" / "first_admin.sql", FIRST_ADMIN)
     write(root / "shared_kernel" / "money.py", "# money")
     write(root / "workflows" / "order_saga" / "saga.py", "# saga")
     node = checkout.node_folder / "node"

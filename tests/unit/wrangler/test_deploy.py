@@ -47,11 +47,14 @@ def test_queues_then_databases_then_workers_leaves_first() -> None:
         "services/inventory: d1 migrations apply pasar-inventory --env production --remote",
         ".: d1 create pasar-payment",
         "services/payment: d1 migrations apply pasar-payment --env production --remote",
+        ".: d1 create pasar-user",
+        "services/user: d1 migrations apply pasar-user --env production --remote",
         ".: d1 create pasar-order",
         "services/order: d1 migrations apply pasar-order --env production --remote",
         "services/product: deploy --env production",
         "services/inventory: deploy --env production",
         "services/payment: deploy --env production",
+        "services/user: deploy --env production",
         "services/order: deploy --env production",
         "services/gateway: deploy --env production",
     ]
@@ -71,7 +74,7 @@ def test_what_exists_is_not_created() -> None:
 
 def test_secrets_go_to_the_worker_that_has_some() -> None:
     given = [line for line in planned(secrets=Path("/safe")) if "--secrets-file" in line]
-    assert given == ["services/gateway: deploy --env production --secrets-file /safe/gateway.env"]
+    assert given == ["services/user: deploy --env production --secrets-file /safe/user.env"]
 
 
 def test_pywrangler_deploys_where_it_is_asked_to() -> None:
@@ -118,11 +121,11 @@ def test_a_dry_run_prints_every_command_and_runs_none(capsys: pytest.CaptureFixt
 
 def test_a_missing_file_of_secrets_is_told_before_anything_is_done(tmp_path: Path) -> None:
     with pytest.raises(
-        DeployFailed, match=r"gateway\.env is missing; it holds a line NAME=value for each of STAFF_TOKEN"
+        DeployFailed, match=r"user\.env is missing; it holds a line NAME=value for each of SIGNING_KEY_SECRET"
     ):
-        check_secrets(PASAR, tmp_path)
-    (tmp_path / "gateway.env").write_text("STAFF_TOKEN=x\n")
-    check_secrets(PASAR, tmp_path)
+        check_secrets(PASAR, tmp_path, "production")
+    (tmp_path / "user.env").write_text("SIGNING_KEY_SECRET=x\n")
+    check_secrets(PASAR, tmp_path, "production")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--env", "local"], ["--env", "test"]])

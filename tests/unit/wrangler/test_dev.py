@@ -121,6 +121,11 @@ def payment_vars(run: Run) -> dict[str, str]:
     return variables
 
 
+def kind(call: str) -> str:
+    """What one start of `node` was for."""
+    return next(word for word in ("migrations", "d1 execute", "dev") if word in call)
+
+
 def workers_live(checkout: Checkout) -> bool:
     """Whether the program in wrangler's place, or what it started, still runs."""
     return any(lives(int(pid)) for pid in (checkout.root / "processes").read_text().split())
@@ -200,7 +205,7 @@ def test_a_second_start_does_not_apply_migrations_again(start: Callable[..., Run
         run.connection()
         run.process.terminate()
         run.ended()
-    assert ["local_migrations.mjs" in call for call in calls(checkout)] == [True, False, False]
+    assert [kind(call) for call in calls(checkout)] == ["migrations", "d1 execute", "dev", "dev"]
 
 
 def test_fresh_forgets_what_the_state_held(start: Callable[..., Run]) -> None:
@@ -234,8 +239,54 @@ def test_all_workers_run_in_one_wrangler_with_the_gateway_first(start: Callable[
         "product",
         "inventory",
         "payment",
+        "user",
         "order",
     ]
+
+
+def test_the_admin_of_a_state_is_made_once_and_announced(start: Callable[..., Run], checkout: Checkout) -> None:
+    first = start()
+    connection = first.connection()
+    assert connection.admin_email == "admin@pasar.example"
+    assert len(connection.admin_password) >= 20
+    first.process.terminate()
+    _, said = first.ended()
+    assert f"{connection.admin_email}, password {connection.admin_password}" in said
+    assert (first.state / "admin.json").stat().st_mode & 0o777 == 0o600
+    again = start().connection()
+    assert (again.admin_email, again.admin_password) == (connection.admin_email, connection.admin_password)
+    assert [kind(call) for call in calls(checkout)].count("d1 execute") == 1
+
+
+def test_an_admin_that_cannot_be_made_ends_the_run_in_one_sentence(
+    start: Callable[..., Run], checkout: Checkout
+) -> None:
+    (checkout.root / "services" / "user" / "first_admin.sql").unlink()
+    status, said = start().ended()
+    assert status == 1
+    assert "first_admin.sql" in said
+    assert "Traceback" not in said
+
+
+def test_a_worker_is_left_out_and_the_others_are_ready_all_the_same(
+    start: Callable[..., Run], checkout: Checkout
+) -> None:
+    (checkout.root / "health").write_text(
+        '{"status": "degraded", "services": {"order": {"status": "ok"}, "product": {"status": "unavailable"}}}'
+    )
+    run = start("--without", "product")
+    assert run.connection().url
+    served = calls(checkout)[-1].split()
+    started = [Path(served[index + 1]).parent.name for index, word in enumerate(served) if word == "-c"]
+    assert started == ["gateway", "inventory", "payment", "user", "order"]
+
+
+@pytest.mark.parametrize(
+    ("worker", "complaint"),
+    [("gateway", "without gateway nothing would answer"), ("shipping", "there is no Worker called 'shipping'")],
+)
+def test_a_worker_that_cannot_be_left_out_is_refused(start: Callable[..., Run], worker: str, complaint: str) -> None:
+    assert start("--without", worker).ended() == (1, f"pasar: {complaint}\n")
 
 
 def test_providers_answer_with_the_secrets_of_the_payment_worker_and_end_with_the_run(

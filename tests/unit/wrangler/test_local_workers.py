@@ -57,15 +57,16 @@ def test_a_local_worker_runs_on_the_runtime_of_the_checkout(folder: Path, checko
 
 def test_every_local_database_is_one_of_its_own(folder: Path, checkout: Checkout) -> None:
     databases = [one for made in written(folder, checkout).values() for one in made.get("d1_databases", [])]
-    assert len({database["database_id"] for database in databases}) == len(databases) == 4
+    assert len({database["database_id"] for database in databases}) == len(databases) == 5
 
 
 def test_secrets_reach_their_worker_alone_and_are_private(folder: Path, checkout: Checkout) -> None:
     written(folder, checkout)
-    secret = json.loads((folder / "secrets.json").read_text())["gateway"]["STAFF_TOKEN"]
+    made = json.loads((folder / "secrets.json").read_text())
     files = {worker.name: folder / "config" / worker.name / ".dev.vars" for worker in PASAR.workers}
-    assert files["gateway"].read_text() == f'STAFF_TOKEN="{secret}"\n'
-    assert all(path.read_text() == "" for name, path in files.items() if name != "gateway")
+    assert files["gateway"].read_text() == f'STAFF_TOKEN="{made["gateway"]["STAFF_TOKEN"]}"\n'
+    assert files["user"].read_text() == f'SIGNING_KEY_SECRET="{made["user"]["SIGNING_KEY_SECRET"]}"\n'
+    assert all(path.read_text() == "" for name, path in files.items() if name not in ("gateway", "user"))
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in files.values())
 
 
@@ -113,6 +114,25 @@ def test_a_setting_is_changed_for_one_worker(folder: Path, checkout: Checkout) -
     assert written(folder, checkout)["inventory"]["vars"]["HOLD_SECONDS"] == "600"
 
 
+def test_a_rate_limit_and_what_the_worker_is_told_of_it_are_lowered_together(folder: Path, checkout: Checkout) -> None:
+    gateway = written(folder, checkout, "gateway.LIMIT_SIGN_IN=5;10")["gateway"]
+    limits = {one["name"]: one["simple"] for one in gateway["ratelimits"]}
+    assert limits["LIMIT_SIGN_IN"] == {"limit": 5, "period": 10}
+    assert limits["LIMIT_READ"] == {"limit": 100_000, "period": 60}
+    told = {name: value for name, value in gateway["vars"].items() if name.startswith("LIMIT_")}
+    assert told == {
+        "LIMIT_READ_QUOTA": "100000;60",
+        "LIMIT_WRITE_QUOTA": "100000;60",
+        "LIMIT_SIGN_IN_QUOTA": "5;10",
+        "LIMIT_CHECKOUT_QUOTA": "100000;60",
+        "LIMIT_WEBHOOK_QUOTA": "100000;60",
+    }
+
+
+def test_the_gateway_serves_the_assets_of_the_checkout(folder: Path, checkout: Checkout) -> None:
+    assert written(folder, checkout)["gateway"]["assets"]["directory"] == str(checkout.assets)
+
+
 @pytest.mark.parametrize(
     ("setting", "complaint"),
     [
@@ -121,6 +141,12 @@ def test_a_setting_is_changed_for_one_worker(folder: Path, checkout: Checkout) -
         ("inventory.HOLD=3", "inventory has no variable 'HOLD'"),
         ("gateway.STAFF_TOKEN=easy", "gateway has no variable 'STAFF_TOKEN'"),
         ("stock.HOLD_SECONDS=3", "no Worker called 'stock'"),
+        ("gateway.LIMIT_SIGN_IN_QUOTA=5;60", "gateway has no variable 'LIMIT_SIGN_IN_QUOTA'"),
+        ("gateway.LIMIT_SIGN_IN=5", "such as 5;60, not '5'"),
+        ("gateway.LIMIT_SIGN_IN=-5;60", "such as 5;60, not '-5;60'"),
+        ("gateway.LIMIT_SIGN_IN=5;30", "gateway.LIMIT_SIGN_IN allows 5;30; a rate limit is"),
+        ("gateway.LIMIT_SIGN_IN=0;60", "gateway.LIMIT_SIGN_IN allows 0;60; a rate limit is"),
+        ("inventory.LIMIT_READ=5;60", "inventory has no variable 'LIMIT_READ'"),
     ],
 )
 def test_a_setting_that_there_is_not_is_refused(setting: str, complaint: str) -> None:

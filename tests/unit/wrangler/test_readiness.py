@@ -105,6 +105,20 @@ def test_a_system_that_stays_degraded_is_given_up_with_its_last_answer(
         wait_until_ready(service.url, program(SLEEP), log, within_seconds=0.3)
 
 
+def test_a_worker_that_is_left_out_need_not_be_well(service: Service, program: Program, log: Path) -> None:
+    service.answer = (503, DEGRADED)
+    wait_until_ready(service.url, program(SLEEP), log, within_seconds=30, without={"order"})
+    with pytest.raises(RunFailed, match="was not well"):
+        wait_until_ready(service.url, program(SLEEP), log, within_seconds=0.3, without={"product"})
+
+
+@pytest.mark.parametrize("body", [b"Worker threw", b'{"status": "degraded", "services": {}}'])
+def test_an_answer_of_no_worker_is_not_ready_either(service: Service, program: Program, log: Path, body: bytes) -> None:
+    service.answer = (503, body)
+    with pytest.raises(RunFailed, match="was not well"):
+        wait_until_ready(service.url, program(SLEEP), log, within_seconds=0.3, without={"order"})
+
+
 def test_an_answer_that_is_not_well_does_not_count_as_ready(service: Service, program: Program, log: Path) -> None:
     service.answer = (200, DEGRADED)
     with pytest.raises(RunFailed, match="was not well"):

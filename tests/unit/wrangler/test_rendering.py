@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wrangler.rendering import ROOT, pinned, rendered_files, wrangler_jsonc
+from wrangler.rendering import ROOT, bindings_md, pinned, rendered_files, vendored, wrangler_jsonc
 from wrangler.topology import PASAR
 from wrangler.topology_model import DEPLOYED, ENVIRONMENTS, Environment, Worker
 
@@ -43,9 +43,9 @@ def test_no_service_has_a_configuration_that_is_not_rendered() -> None:
 
 @EACH_WORKER
 def test_deployed_environments_are_spelled_out_in_full(worker: Worker) -> None:
-    local = document(worker).keys() - INHERITED
     for environment in DEPLOYED:
-        assert section(worker, environment).keys() == local
+        of_secrets = set() if worker.required_secrets(environment) else {"secrets"}
+        assert section(worker, environment).keys() == document(worker).keys() - INHERITED - of_secrets
 
 
 @EACH_WORKER
@@ -84,7 +84,7 @@ def test_no_two_databases_are_the_same() -> None:
         for environment in ENVIRONMENTS
         for database in section(worker, environment).get("d1_databases", [])
     ]
-    assert len(databases) == len(set(databases)) == 3 * 4
+    assert len(databases) == len(set(databases)) == 3 * 5
 
 
 def test_staging_and_production_share_no_queue_and_no_workflow() -> None:
@@ -101,7 +101,7 @@ def test_every_figure_of_a_queue_is_set_and_its_dead_letters_have_a_queue() -> N
     figures = {"max_batch_size": 10, "max_batch_timeout": 5, "max_retries": 3}
     assert consumers == [
         {"queue": "order-inbox", **figures, "dead_letter_queue": "order-dlq"},
-        {"queue": "order-dlq", **figures},
+        {"queue": "order-dlq", **figures, "max_retries": 100},
     ]
 
 
@@ -131,10 +131,54 @@ def test_the_sandbox_is_disabled_in_production() -> None:
 
 
 def test_a_secret_is_required_and_has_no_value() -> None:
-    gateway = PASAR.worker("gateway")
+    user = PASAR.worker("user")
     for environment in ENVIRONMENTS:
-        assert section(gateway, environment)["secrets"] == {"required": ["STAFF_TOKEN"]}
-        assert "STAFF_TOKEN" not in section(gateway, environment)["vars"]
+        assert section(user, environment)["secrets"] == {"required": ["SIGNING_KEY_SECRET"]}
+        assert "SIGNING_KEY_SECRET" not in section(user, environment)["vars"]
+
+
+def test_a_secret_is_not_required_where_it_does_not_exist() -> None:
+    gateway = PASAR.worker("gateway")
+    assert section(gateway, "local")["secrets"] == {"required": ["STAFF_TOKEN"]}
+    for environment in DEPLOYED:
+        assert "STAFF_TOKEN" not in json.dumps(section(gateway, environment))
+
+
+def test_the_gateway_has_its_rate_limits_in_every_environment_and_is_told_their_quotas() -> None:
+    gateway = PASAR.worker("gateway")
+    quotas = {
+        environment: [one["simple"]["limit"] for one in section(gateway, environment)["ratelimits"]]
+        for environment in ENVIRONMENTS
+    }
+    deployed = [600, 120, 10, 20, 600]
+    assert quotas == {"local": [100_000] * 5, "staging": deployed, "production": deployed}
+    for environment in ENVIRONMENTS:
+        for one in section(gateway, environment)["ratelimits"]:
+            quota = f"{one['simple']['limit']};{one['simple']['period']}"
+            assert section(gateway, environment)["vars"][f"{one['name']}_QUOTA"] == quota
+
+
+def test_no_two_rate_limits_count_together() -> None:
+    numbers = [
+        one["namespace_id"]
+        for environment in ENVIRONMENTS
+        for one in section(PASAR.worker("gateway"), environment)["ratelimits"]
+    ]
+    assert len(numbers) == len(set(numbers)) == 3 * 5
+
+
+def test_the_gateway_alone_has_static_assets_and_keeps_the_addresses_of_folders_to_itself() -> None:
+    for environment in ENVIRONMENTS:
+        having = {one.name: section(one, environment)["assets"] for one in PASAR.workers if one.assets is not None}
+        served = {"directory": "../../.pasar/assets", "binding": "ASSETS", "html_handling": "none"}
+        assert having == {"gateway": served | {"run_worker_first": True}}
+
+
+def test_the_binding_matrix_says_where_a_secret_exists_and_how_much_is_allowed() -> None:
+    page = bindings_md(PASAR)
+    assert "| STAFF_TOKEN (local) |" in page
+    assert "| SIGNING_KEY_SECRET |" in page
+    assert "| gateway | LIMIT_SIGN_IN | 100000 in 60 s | 10 in 60 s | 10 in 60 s |" in page
 
 
 def test_subscriptions_cross_as_json_text() -> None:
@@ -146,7 +190,13 @@ def test_subscriptions_cross_as_json_text() -> None:
 def test_project_file_names_the_pinned_versions(worker: Worker) -> None:
     project = tomllib.loads((ROOT / "services" / worker.name / "pyproject.toml").read_text())
     named = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
-    assert named == [pinned("pydantic"), pinned("workers-py"), pinned("workers-runtime-sdk")]
+    assert named == [*vendored(), pinned("workers-py"), pinned("workers-runtime-sdk")]
+    assert pinned("pydantic") in vendored()
+
+
+def test_vendored_packages_are_the_pins_without_comments_and_the_sdk(tmp_path: Path) -> None:
+    (tmp_path / "worker.in").write_text("# vendored\nargon2==1.0\n\npydantic==2.0\nworkers-runtime-sdk==1.9.5\n")
+    assert vendored(tmp_path) == ["argon2==1.0", "pydantic==2.0"]
 
 
 def test_a_package_without_a_pin_is_refused(tmp_path: Path) -> None:

@@ -41,18 +41,19 @@ def test_secrets_are_random_private_and_survive_a_restart(tmp_path: Path) -> Non
     with held(tmp_path / "two") as state:
         assert state.secrets(PASAR)["gateway"]["STAFF_TOKEN"] != first["gateway"]["STAFF_TOKEN"]
     assert len(first["gateway"]["STAFF_TOKEN"]) >= 40
+    assert len(first["user"]["SIGNING_KEY_SECRET"]) >= 40
     assert len({*first["payment"].values()}) == len(PASAR.worker("payment").optional_secrets)
 
 
 def test_connection_is_private_complete_and_gone_after_the_run(tmp_path: Path) -> None:
     with held(tmp_path) as state:
-        state.announce("http://127.0.0.1:1", "secret", "http://127.0.0.1:2")
+        state.announce({"url": "http://127.0.0.1:1", "staff_token": "secret", "providers_url": None})
         announced = tmp_path / CONNECTION
         assert json.loads(announced.read_text()) == {
             "url": "http://127.0.0.1:1",
             "staff_token": "secret",
+            "providers_url": None,
             "pid": os.getpid(),
-            "providers_url": "http://127.0.0.1:2",
         }
         assert mode(announced) == 0o600
     assert not announced.exists()
@@ -60,7 +61,7 @@ def test_connection_is_private_complete_and_gone_after_the_run(tmp_path: Path) -
 
 def test_connection_is_gone_when_the_run_ends_with_an_error(tmp_path: Path) -> None:
     with contextlib.suppress(KeyboardInterrupt), held(tmp_path) as state:
-        state.announce("http://127.0.0.1:1", "secret", "http://127.0.0.1:2")
+        state.announce({"url": "http://127.0.0.1:1"})
         raise KeyboardInterrupt
     assert not (tmp_path / CONNECTION).exists()
 

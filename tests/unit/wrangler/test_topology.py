@@ -7,10 +7,14 @@ import pytest
 from wrangler.topology import PASAR
 from wrangler.topology_model import (
     DEPLOYED,
+    ENVIRONMENTS,
     EVERY_MINUTE,
     Binding,
     Consumer,
     Database,
+    Quota,
+    RateLimit,
+    Secret,
     Setting,
     Topology,
     TopologyError,
@@ -18,6 +22,7 @@ from wrangler.topology_model import (
     database,
     inbox,
     producer_queues,
+    rate_limit_namespace,
     subscriptions,
     worker_name,
 )
@@ -28,6 +33,7 @@ from wrangler.topology_rules import (
     check_depth,
     check_names,
     check_queues,
+    check_rate_limits,
     check_subscriptions,
     checked,
     deploy_order,
@@ -44,13 +50,19 @@ def worker(name: str, *binds_to: str) -> Worker:
     return Worker(name, bindings=tuple(Binding(target.upper(), target) for target in binds_to))
 
 
+def limit() -> RateLimit:
+    """A rate limit that is the same everywhere."""
+    quota = Quota(100, period_seconds=60)
+    return RateLimit("LIMIT_READ", local=quota, staging=quota, production=quota)
+
+
 def test_pasar_itself_is_accepted() -> None:
     assert checked(PASAR) is PASAR
 
 
 def test_leaves_are_deployed_first_and_the_gateway_last() -> None:
     names = [one.name for one in deploy_order(PASAR)]
-    assert sorted(names) == ["gateway", "inventory", "order", "payment", "product"]
+    assert sorted(names) == ["gateway", "inventory", "order", "payment", "product", "user"]
     assert names[-2:] == ["order", "gateway"]
 
 
@@ -147,6 +159,44 @@ def test_a_cron_that_the_local_run_cannot_fire_is_refused() -> None:
         check_crons(topology(Worker("order", crons=("0 3 * * *",))))
 
 
+@pytest.mark.parametrize("quota", [Quota(0, 60), Quota(-1, 10), Quota(5, 1), Quota(5, 3600)])
+def test_a_rate_limit_that_the_platform_cannot_count_is_refused(quota: Quota) -> None:
+    for broken in (
+        RateLimit("LIMIT_READ", local=quota, staging=Quota(1, 10), production=Quota(1, 60)),
+        RateLimit("LIMIT_READ", local=Quota(1, 10), staging=Quota(1, 60), production=quota),
+    ):
+        with pytest.raises(TopologyError, match=rf"gateway\.LIMIT_READ allows {quota.limit};{quota.period_seconds};"):
+            check_rate_limits(topology(Worker("gateway", rate_limits=(broken,))))
+
+
+def test_rate_limits_that_would_count_together_are_refused() -> None:
+    with pytest.raises(TopologyError, match="2 rate limits share the namespace"):
+        check_rate_limits(topology(Worker("gateway", rate_limits=(limit(), limit()))))
+
+
+def test_a_rate_limit_counts_apart_in_each_environment_and_stays_when_others_are_added() -> None:
+    numbers = [rate_limit_namespace("gateway", limit(), environment) for environment in ENVIRONMENTS]
+    assert len(set(numbers)) == len(ENVIRONMENTS)
+    assert all(0 < int(number) < 2**31 for number in numbers)
+    assert rate_limit_namespace("gateway", limit(), "production") == "739423030"
+
+
+def test_a_secret_is_required_where_it_exists() -> None:
+    gateway = Worker("gateway", secrets=(Secret("STAFF_TOKEN", environments=("local",)), Secret("KEY")))
+    assert [gateway.required_secrets(environment) for environment in ENVIRONMENTS] == [
+        ("STAFF_TOKEN", "KEY"),
+        ("KEY",),
+        ("KEY",),
+    ]
+
+
+def test_the_staff_token_exists_on_this_machine_alone_and_the_signing_keys_secret_everywhere() -> None:
+    required = {one.name: [one.required_secrets(environment) for environment in ENVIRONMENTS] for one in PASAR.workers}
+    assert required["gateway"] == [("STAFF_TOKEN",), (), ()]
+    assert required["user"] == [("SIGNING_KEY_SECRET",)] * 3
+    assert {name for name, each in required.items() if any(each)} == {"gateway", "user"}
+
+
 def test_two_workers_of_one_name_are_refused() -> None:
     with pytest.raises(TopologyError, match="2 Workers share the name 'order'"):
         check_names(topology(worker("order"), worker("order")))
@@ -157,7 +207,8 @@ def test_two_workers_of_one_name_are_refused() -> None:
     [
         Worker("order", database=database("order"), settings=(Setting("DB", "a", "b", "c"),)),
         Worker("order", bindings=(Binding("ORDER_INBOX", "product"),), consumes=inbox("order")),
-        Worker("order", secrets=("VERSION",)),
+        Worker("order", secrets=(Secret("VERSION"),)),
+        Worker("order", rate_limits=(limit(),), settings=(Setting("LIMIT_READ_QUOTA", "a", "b", "c"),)),
     ],
 )
 def test_two_things_of_one_name_in_a_worker_are_refused(clash: Worker) -> None:

@@ -1,0 +1,1 @@
+"""The part of pytest-xdist that the tests use; it brings no types of its own."""
