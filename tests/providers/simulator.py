@@ -198,8 +198,8 @@ class Simulator(ABC):
         """What the provider tells of the charge as it stands, or of this refund of it."""
 
     def dispute_webhook(self, entry: Entry, dispute: Dispute, proof: Proof) -> Delivery:
-        """What the provider tells of the dispute as it stands; NotImplementedError where it tells nothing of any."""
-        raise NotImplementedError(f"{self.name} tells nothing of disputes")
+        """What the provider tells of the dispute as it stands; LookupError where it tells nothing of any."""
+        raise LookupError(f"{self.name} tells nothing of disputes")
 
     def tell(self, entry: Entry, refund: Refund | None = None) -> None:
         """Send a webhook of something that the provider did by itself, after the answer to the call at hand."""

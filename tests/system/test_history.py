@@ -18,6 +18,7 @@ STATUSES = {
     "PaymentCaptured": "awaiting_payment",
     "OrderConfirmed": "confirmed",
 }
+GUESS = "guess" + 27 * "s"
 NO_ORDER = "ord_00000000000000000000000000"
 
 
@@ -121,8 +122,8 @@ def test_with_the_token_of_another_order_there_is_no_such_order(shop: Shop, plac
 def test_order_that_does_not_exist_is_told_apart_from_another_s_by_nobody_but_staff(
     shop: Shop, placed: PlacedOrder
 ) -> None:
-    stranger = problem(_with(shop, f"/api/orders/{placed.id}", "guess"), 404, "order_not_found")
-    nobody = problem(_with(shop, f"/api/orders/{NO_ORDER}", "guess"), 404, "order_not_found")
+    stranger = problem(_with(shop, f"/api/orders/{placed.id}", GUESS), 404, "order_not_found")
+    nobody = problem(_with(shop, f"/api/orders/{NO_ORDER}", GUESS), 404, "order_not_found")
     assert stranger.detail == nobody.detail
     problem(_with(shop, f"/api/orders/{NO_ORDER}", shop.staff_token), 404, "order_not_found")
 

@@ -25,6 +25,7 @@ def test_health_tells_of_every_service(shop: Shop) -> None:
     assert set(report["services"]) >= {"product", "inventory", "payment", "order"}
     for service in report["services"].values():
         assert (service["status"], service["database"]) == ("ok", "ok")
+        assert service["database_ms"] >= 0
 
 
 @pytest.mark.parametrize("path", UNKNOWN_PATHS)

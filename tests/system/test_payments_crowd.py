@@ -4,6 +4,7 @@ Nobody decides how a single one has to end: faults strike whoever comes next, an
 the end all books agree (the provider's, the payment's, the order's events, the ledger), and nobody was charged twice.
 """
 
+import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,13 +28,13 @@ from tests.system.wedged import assert_never_wedged
 from wrangler import running
 
 SEED = 20261121
-CUSTOMERS = 1000
+CUSTOMERS = int(os.environ.get("PASAR_CROWD_CUSTOMERS", "1000"))
 AT_ONCE = 32
 HOLD_SECONDS = 60
 REFUNDED_SHARE = 0.25
 # Orders and their ends, and then the events of refunds, on two slow cores.
-_ENDED_WITHIN_SECONDS = 240
-_TOLD_WITHIN_SECONDS = 120
+_ENDED_WITHIN_SECONDS = 600
+_TOLD_WITHIN_SECONDS = 300
 _PAUSE_SECONDS = 3
 
 Manner = Literal["whole", "part", "two parts", "same key again", "two wholes at once"]
@@ -133,7 +134,8 @@ def _agreeing_accounts(shop: Shop, providers: Providers, sales: Sequence[Sale]) 
     while left:
         found |= {one.sale.order.id: one for one in _accounts(shop, providers, left)}
         differing = [(sale, told) for sale in left if (told := _difference(found[sale.order.id]))]
-        assert time.monotonic() < give_up, [told for _, told in differing]
+        if time.monotonic() > give_up:
+            pytest.fail("\n".join(told for _, told in differing))
         left = [sale for sale, _ in differing]
         time.sleep(_PAUSE_SECONDS if left else 0)
     return [*found.values()]
