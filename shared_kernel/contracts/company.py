@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, StringConstraints
 
-from shared_kernel.contracts.model import Email, Limit, Line, Message, Nothing
+from shared_kernel.contracts.model import Email, Limit, Line, Message, Nothing, PostalCode, ShortLine
 from shared_kernel.ids import Id
 from shared_kernel.money import Money
 from shared_kernel.rpc import Json
@@ -23,7 +23,7 @@ class CompanyAddress(Message):
     line1: Line
     line2: Line | None = None
     city: Line
-    postal_code: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20)]
+    postal_code: PostalCode
     country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 
 
@@ -64,7 +64,7 @@ class NewCompany(Message):
     """A company as its founder describes it; he becomes its admin, and staff approve or reject it."""
 
     name: Line
-    tax_id: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
+    tax_id: ShortLine
     address: CompanyAddress
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, StringConstraints
 
-from shared_kernel.contracts.model import Health, Message, Nothing, Quantity
+from shared_kernel.contracts.model import Health, Line, Message, Nothing, Quantity
 from shared_kernel.ids import Id
 from shared_kernel.rpc import Json
 
@@ -27,7 +27,7 @@ class NewWarehouse(Message):
     """A warehouse as staff describe it; the code is unique."""
 
     code: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9-]{1,31}$")]
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    name: Line
     latitude: Latitude
     longitude: Longitude
 

@@ -33,7 +33,11 @@ class Health(Message):
 
 Quantity = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 Limit = Annotated[int, Field(ge=1, le=100)]
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+# What is printed on one line, or goes into a header, holds no control characters.
+_ONE_LINE = r"^[^\x00-\x1F\x7F]+$"
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_ONE_LINE)]
+ShortLine = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50, pattern=_ONE_LINE)]
+PostalCode = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20, pattern=_ONE_LINE)]
 # The HTML standard's pattern for an e-mail field: what people type, short of RFC 5322's oddities.
 Email = Annotated[
     str,

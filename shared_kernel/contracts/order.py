@@ -15,7 +15,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from shared_kernel.contracts.inventory import Allocation, Latitude, Longitude
-from shared_kernel.contracts.model import Email, Health, Limit, Line, Message, Nothing
+from shared_kernel.contracts.model import Email, Health, Limit, Line, Message, Nothing, PostalCode
 from shared_kernel.contracts.payment import Bank, IdempotencyKey, Instructions, Method, Phone, ProviderName
 from shared_kernel.contracts.product import Market, PricedLine, WantedLine
 from shared_kernel.ids import Id
@@ -32,7 +32,7 @@ class ShippingAddress(Message):
     line1: Line
     line2: Line | None = None
     city: Line
-    postal_code: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20)]
+    postal_code: PostalCode
     country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
     latitude: Latitude
     longitude: Longitude
@@ -49,7 +49,7 @@ class PaymentChoice(Message):
 
     provider: ProviderName
     method: Method
-    token: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = Field(
+    token: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x21-\x7E]+$")] | None = Field(
         default=None, repr=False, validate_default=True
     )
     phone: Phone | None = Field(default=None, repr=False, validate_default=True)

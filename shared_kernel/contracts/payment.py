@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
 from shared_kernel.clock import rfc3339
-from shared_kernel.contracts.model import Health, Limit, Message, Nothing
+from shared_kernel.contracts.model import Health, Limit, Line, Message, Nothing
 from shared_kernel.money import Money
 from shared_kernel.rpc import Json
 
@@ -132,7 +132,6 @@ class GetPayment(Message):
 
 
 RefundReason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
-SettlementReference = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
 class RefundPayment(Message):
@@ -157,7 +156,7 @@ class SettleRefund(Message):
 
     refund_id: str
     idempotency_key: IdempotencyKey
-    reference: SettlementReference
+    reference: Line
     note: RefundReason | None = None
 
 

@@ -11,16 +11,13 @@ from pydantic import (
     model_validator,
 )
 
-from shared_kernel.contracts.model import Health, Limit, Message, Nothing, Quantity
+from shared_kernel.contracts.model import Health, Limit, Line, Message, Nothing, Quantity
 from shared_kernel.ids import Id
 from shared_kernel.money import LARGEST_AMOUNT_MINOR, Currency, Money
 from shared_kernel.permissions import Kind
 from shared_kernel.rpc import Json
 
 Market = Literal["retail", "wholesale"]
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1F\x7F]+$")
-]
 Sku = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Description = Annotated[str, StringConstraints(max_length=5000, pattern=r"^[^\x00]*$")]
 PriceBound = Annotated[int, Field(ge=0, le=LARGEST_AMOUNT_MINOR)]
@@ -79,7 +76,7 @@ class NewProduct(Message):
     """A product as staff describe it; both prices are for one piece and in one currency."""
 
     sku: Sku
-    name: Name
+    name: Line
     description: Description = ""
     category_id: Id | None = None
     availability: MarketAvailability = MarketAvailability()
@@ -96,7 +93,7 @@ class ProductChanges(Message):
     """The fields to change; those left out stay as they are, and `category_id` alone can be taken away with null."""
 
     sku: Sku | None = None
-    name: Name | None = None
+    name: Line | None = None
     description: Description | None = None
     category_id: Id | None = None
     availability: MarketAvailability | None = None
@@ -143,14 +140,14 @@ class Category(Message):
 class NewCategory(Message):
     """A category as staff describe it."""
 
-    name: Name
+    name: Line
     parent_id: Id | None = None
 
 
 class CategoryChanges(Message):
     """The name is all that can change: a category stays below its parent, so that the tree has no cycle."""
 
-    name: Name
+    name: Line
 
 
 class ChangeCategory(Message):

@@ -186,3 +186,24 @@ def test_buyer_cannot_change_his_own_company(shop: Shop, cast: Cast) -> None:
     for name, status in (("buyer", 403), ("buyer of another company", 404), ("customer", 404)):
         path = f"/api/companies/{cast.company.id}/members"
         assert shop.ask("POST", path, body, headers=cast.callers[name].headers).status_code == status
+
+
+def test_nobody_acts_on_what_belongs_to_another(shop: Shop, cast: Cast) -> None:
+    order, company = cast.orders["buyer"], cast.company
+    member = f"/api/companies/{company.id}/members/{company.members[0].user_id}"
+    acts: tuple[tuple[str, str, dict[str, str] | None], ...] = (
+        ("POST", f"/api/orders/{order.id}/approve", None),
+        ("POST", f"/api/orders/{order.id}/refuse", {"reason": "not mine"}),
+        ("POST", f"/api/companies/{company.id}/members", {"email": "siapa@example.com", "role": "admin"}),
+        ("PATCH", member, {"role": "buyer"}),
+        ("DELETE", member, None),
+    )
+    before = shop.order(order.id), shop.ask("GET", f"/api/companies/{company.id}", headers=shop.as_staff).json()
+    for name in ("customer", "buyer of another company"):
+        for method, path, body in acts:
+            headers = {**cast.callers[name].headers, "if-match": '"1"'}
+            assert shop.ask(method, path, body, headers=headers).status_code in (403, 404), (name, method, path)
+    assert before == (
+        shop.order(order.id),
+        shop.ask("GET", f"/api/companies/{company.id}", headers=shop.as_staff).json(),
+    )

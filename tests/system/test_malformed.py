@@ -12,7 +12,7 @@ import pytest
 
 from gateway.routes import ROUTES
 from gateway.routing import Route
-from tests.system.people import People, Person
+from tests.system.people import PASSWORD, People, Person
 from tests.system.shop import Body, Shop, order_of
 
 pytestmark = pytest.mark.alone
@@ -93,6 +93,60 @@ def test_hostile_body_is_refused_clearly_and_changes_nothing(shop: Shop, people:
         assert answer.headers["content-type"] == "application/problem+json"
         assert "set-cookie" not in answer.headers
     assert state(shop, people) == before
+
+
+ADDRESS: Body = {"line1": "Jalan Gudang 1", "city": "Surabaya", "postal_code": "60111", "country": "ID"}
+ADMIN: Body = {"email": "siapa@example.com", "password": PASSWORD, "name": "Siapa"}
+MONEY: Body = {"amount": 1_000, "currency": "IDR"}
+SENSIBLE: dict[str, Body] = {
+    "/api/orders": {**order_of({NO_PRODUCT: 1})},
+    "/api/auth/register": {**ADMIN},
+    "/api/auth/login": {"email": "siapa@example.com", "password": "salah sama sekali"},
+    "/api/companies": {"name": "PT Uji", "tax_id": "NPWP-1", "address": {**ADDRESS}},
+    "/api/products": {"sku": "U-1", "name": "Uji", "retail_price": {**MONEY}, "wholesale_price": {**MONEY}},
+    "/api/categories": {"name": "Uji"},
+    "/api/warehouses": {"code": "UJI", "name": "Uji", "latitude": 0.5, "longitude": 0.5},
+}
+BREAKING: tuple[object, ...] = ("a\r\nset-cookie: x=1", "a\x00b", "a\x1bb", 10**400, True, [], {}, None)
+
+
+def leaves(body: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The places of all values of a body that hold no further ones."""
+    if isinstance(body, dict | list):
+        for key, value in body.items() if isinstance(body, dict) else enumerate(body):
+            yield from leaves(value, (*path, key))
+    else:
+        yield path
+
+
+def replaced(body: Body, path: tuple[str | int, ...], value: object) -> Body:
+    """The body with another value in this place."""
+    copy: Body = json.loads(json.dumps(body))
+    within: Any = copy
+    for key in path[:-1]:
+        within = within[key]
+    within[path[-1]] = value
+    return copy
+
+
+@pytest.mark.parametrize("path", SENSIBLE)
+def test_no_field_takes_what_breaks_a_line_or_is_of_another_kind(shop: Shop, people: People, path: str) -> None:
+    who = people.customer() if path == "/api/companies" else people.admin
+    for place in leaves(SENSIBLE[path]):
+        # A password is whatever its owner wants, and never shown.
+        for value in [one for one in BREAKING if "password" not in place or not isinstance(one, str)]:
+            headers = {**who.headers, "idempotency-key": str(uuid.uuid4())}
+            answer = shop.ask("POST", path, replaced(SENSIBLE[path], place, value), headers=headers)
+            assert answer.status_code in (400, 422), f"{place} {value!r:.40}: {answer.status_code}"
+
+
+@pytest.mark.parametrize(
+    "name", ["'; DROP TABLE orders; --", "1 OR 1=1", "<script>alert(1)</script>", "${jndi:x}", "%s"]
+)
+def test_text_that_means_something_elsewhere_is_kept_as_it_is(shop: Shop, name: str) -> None:
+    body = order_of({shop.make_product(on_hand=1).id: 1})
+    order = shop.wait_until_ended(shop.place_order(replaced(body, ("shipping_address", "name"), name)))
+    assert (order.status, order.shipping_address.name) == ("confirmed", name)
 
 
 @pytest.mark.parametrize("value", ["'", "%00", "%0d%0aset-cookie:%20x=1", "..%2f..%2f", "%f0%9f%98%80", "a" * 5_000])

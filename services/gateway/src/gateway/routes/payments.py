@@ -8,7 +8,7 @@ from gateway.answers import Ledger, RefundPage, SandboxChargeList
 from gateway.http import Response, json_of, json_text
 from gateway.identity import GATEWAY
 from gateway.routing import Access, Asked, Route
-from shared_kernel.contracts.model import Nothing
+from shared_kernel.contracts.model import Line, Nothing
 from shared_kernel.contracts.order import GetOrder, Orders
 from shared_kernel.contracts.payment import (
     Admin,
@@ -19,7 +19,6 @@ from shared_kernel.contracts.payment import (
     Refund,
     RefundPayment,
     RefundReason,
-    SettlementReference,
     SettleRefund,
     SettleSandboxPayment,
 )
@@ -41,7 +40,7 @@ class SettlementRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    reference: SettlementReference
+    reference: Line
     note: RefundReason | None = None
 
 
