@@ -4,16 +4,24 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, StringConstraints
 
-from shared_kernel.contracts.model import Email, Limit, Line, Message, Nothing, PostalCode, ShortLine
+from shared_kernel.contracts.model import (
+    CursorText,
+    Email,
+    Limit,
+    Line,
+    Message,
+    Nothing,
+    PostalCode,
+    ReasonText,
+    ShortLine,
+)
 from shared_kernel.ids import Id
 from shared_kernel.money import Money
 from shared_kernel.rpc import Json
 
-Cursor = Annotated[str, StringConstraints(max_length=500)]
 MemberRole = Literal["admin", "buyer", "approver"]
 CompanyStatus = Literal["pending", "approved", "rejected"]
 MemberStatus = Literal["invited", "active"]
-ReasonText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 Decision = Literal["within_limit", "needs_approval", "approved"]
 
 
@@ -79,7 +87,7 @@ class ListCompanies(Message):
 
     status: CompanyStatus | None = None
     limit: Limit = 20
-    cursor: Cursor | None = None
+    cursor: CursorText | None = None
 
 
 class Reason(Message):

@@ -37,6 +37,8 @@ Limit = Annotated[int, Field(ge=1, le=100)]
 _ONE_LINE = r"^[^\x00-\x1F\x7F]+$"
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_ONE_LINE)]
 ShortLine = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50, pattern=_ONE_LINE)]
+ReasonText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+CursorText = Annotated[str, StringConstraints(max_length=500)]
 PostalCode = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20, pattern=_ONE_LINE)]
 # The HTML standard's pattern for an e-mail field: what people type, short of RFC 5322's oddities.
 Email = Annotated[

@@ -15,7 +15,17 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from shared_kernel.contracts.inventory import Allocation, Latitude, Longitude
-from shared_kernel.contracts.model import Email, Health, Limit, Line, Message, Nothing, PostalCode
+from shared_kernel.contracts.model import (
+    CursorText,
+    Email,
+    Health,
+    Limit,
+    Line,
+    Message,
+    Nothing,
+    PostalCode,
+    ReasonText,
+)
 from shared_kernel.contracts.payment import Bank, IdempotencyKey, Instructions, Method, Phone, ProviderName
 from shared_kernel.contracts.product import Market, PricedLine, WantedLine
 from shared_kernel.ids import Id
@@ -215,7 +225,7 @@ class ListOrders(Message):
     status: OrderStatus | None = None
     customer: Annotated[str, StringConstraints(max_length=254)] | None = None
     limit: Limit = 20
-    cursor: Annotated[str, StringConstraints(max_length=500)] | None = None
+    cursor: CursorText | None = None
 
 
 class ApproveOrder(Message):
@@ -228,7 +238,7 @@ class RefuseOrder(Message):
     """Which order, over its buyer's limit, may not, and why."""
 
     id: Id
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    reason: ReasonText
 
 
 class Orders(Protocol):

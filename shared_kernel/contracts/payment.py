@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
 from shared_kernel.clock import rfc3339
-from shared_kernel.contracts.model import Health, Limit, Line, Message, Nothing
+from shared_kernel.contracts.model import Health, Limit, Line, Message, Nothing, ReasonText
 from shared_kernel.money import Money
 from shared_kernel.rpc import Json
 
@@ -131,16 +131,13 @@ class GetPayment(Message):
     id: str
 
 
-RefundReason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
-
-
 class RefundPayment(Message):
     """Give back a part or the whole; two refunds with different keys are two refunds."""
 
     payment_id: str
     idempotency_key: IdempotencyKey
     amount: Money
-    reason: RefundReason
+    reason: ReasonText
 
 
 class ListRefunds(Message):
@@ -157,7 +154,7 @@ class SettleRefund(Message):
     refund_id: str
     idempotency_key: IdempotencyKey
     reference: Line
-    note: RefundReason | None = None
+    note: ReasonText | None = None
 
 
 class Refund(Message):

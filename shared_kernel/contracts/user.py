@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, StringConstraints, model_validator
 
-from shared_kernel.contracts.model import Email, Health, Limit, Line, Message, Nothing
+from shared_kernel.contracts.model import CursorText, Email, Health, Limit, Line, Message, Nothing
 from shared_kernel.ids import Id
 from shared_kernel.permissions import Role
 from shared_kernel.rpc import Json
@@ -13,7 +13,6 @@ from shared_kernel.rpc import Json
 Password = Annotated[str, StringConstraints(min_length=8, max_length=128)]
 AnyPassword = Annotated[str, StringConstraints(max_length=128)]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-Cursor = Annotated[str, StringConstraints(max_length=500)]
 GivenRole = Literal["customer", "staff", "admin"]
 """The roles that an account is given; a customer is a buyer while he is a member of an approved company."""
 
@@ -129,7 +128,7 @@ class ListUsers(Message):
     email: Annotated[str, StringConstraints(max_length=254)] | None = None
     role: GivenRole | None = None
     limit: Limit = 20
-    cursor: Cursor | None = None
+    cursor: CursorText | None = None
 
 
 class ListAudit(Message):
@@ -137,7 +136,7 @@ class ListAudit(Message):
 
     subject: Id | None = None
     limit: Limit = 20
-    cursor: Cursor | None = None
+    cursor: CursorText | None = None
 
 
 class CheckSession(Message):

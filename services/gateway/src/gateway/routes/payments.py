@@ -8,7 +8,7 @@ from gateway.answers import Ledger, RefundPage, SandboxChargeList
 from gateway.http import Response, json_of, json_text
 from gateway.identity import GATEWAY
 from gateway.routing import Access, Asked, Route
-from shared_kernel.contracts.model import Line, Nothing
+from shared_kernel.contracts.model import Line, Nothing, ReasonText
 from shared_kernel.contracts.order import GetOrder, Orders
 from shared_kernel.contracts.payment import (
     Admin,
@@ -18,7 +18,6 @@ from shared_kernel.contracts.payment import (
     Payments,
     Refund,
     RefundPayment,
-    RefundReason,
     SettleRefund,
     SettleSandboxPayment,
 )
@@ -32,7 +31,7 @@ class RefundRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     amount: Money
-    reason: RefundReason
+    reason: ReasonText
 
 
 class SettlementRequest(BaseModel):
@@ -41,7 +40,7 @@ class SettlementRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     reference: Line
-    note: RefundReason | None = None
+    note: ReasonText | None = None
 
 
 async def get_payment(asked: Asked[Nothing]) -> Response:
