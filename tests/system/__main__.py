@@ -1,7 +1,7 @@
 """Runs the system tests, several at a time, against one system: `python -m tests.system [pytest's options]`.
 
-The tests mostly wait: for holds that end, for crons, for events. So a few processes share the one running system. What
-may not be disturbed, because it counts what everybody does, is marked `alone` and runs after the others.
+The tests mostly wait: for holds that end, for crons, for events. So a few processes share the one running system. Those
+marked `untouched` run before the others, because they hold that nothing changes; those marked `alone` after them.
 """
 
 import os
@@ -30,8 +30,9 @@ def main(options: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="pasar-system-") as folder:
         state = Path(folder) / "state"
         with running.started(state, ["--no-sample"], Path(folder) / "system.log"):
-            together = ["-n", str(PROCESSES), "--no-loadscope-reorder", "-m", "not alone"]
-            statuses = [run([*together, *options], state), run(["-m", "alone", *options], state)]
+            together = ["-n", str(PROCESSES), "--no-loadscope-reorder"]
+            phases = (["-m", "untouched"], [*together, "-m", "not untouched and not alone"], ["-m", "alone"])
+            statuses = [run([*phase, *options], state) for phase in phases]
         assert_never_wedged(state)
     return next((status for status in statuses if status not in (0, NO_TESTS)), 0)
 

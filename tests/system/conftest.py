@@ -30,8 +30,8 @@ _GROUPS = {
     "test_catalogues": "sample",
     "test_demo": "sample",
 }
-# They take longest, so that nothing waits for them at the end.
-_FIRST = ("test_payments_crowd", "test_payments_table", "test_crash", "test_schema")
+# The first needs a system that nobody has used; the others take longest, so that nothing waits for them at the end.
+_FIRST = ("test_malformed", "test_payments_crowd", "test_payments_table", "test_crash", "test_schema")
 
 
 class _ByGroup(LoadScopeScheduling):
@@ -48,7 +48,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the long files."""
+    """Begin with what must be first, then with the long files."""
     items.sort(key=lambda item: _FIRST.index(item.path.stem) if item.path.stem in _FIRST else len(_FIRST))
 
 
