@@ -70,7 +70,8 @@ class Payment(Message):
     """One payment of one order; what was captured less what was refunded is what the shop holds.
 
     `instructions` are there while the customer has something to do (`pending`); nobody asks a provider for the
-    money after `expires_at`. `given_up`: it was undone, so whatever was or is taken for it goes back.
+    money after `expires_at`. `given_up`: it was undone, so whatever was or is taken for it goes back. `version` counts
+    its changes: of two answers that cross, the one with the higher is the newer.
     """
 
     id: str
@@ -85,6 +86,7 @@ class Payment(Message):
     failure: Failure | None = None
     instructions: Instructions | None = None
     expires_at: str | None = None
+    version: int
     created_at: str
     updated_at: str
 

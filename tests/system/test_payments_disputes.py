@@ -37,13 +37,14 @@ def balanced(shop: Shop) -> Iterator[None]:
 @disputable
 def test_dispute_that_is_won_leaves_money_and_order_as_they_were(shop: Shop, providers: Providers, way: Way) -> None:
     placed = paid(shop, providers, way)
-    before = shop.ledger()
+    accounts = (f"provider:{way.provider}", "chargebacks", "refunds_due")
+    before = [_balance(shop, account, way) for account in accounts]
     _dispute(providers, placed, "open")
     assert shop.payment(placed.payment_id).status == "disputed"
     problem(shop.send_refund(placed.payment_id, placed.order.total, _key()), 409, "not_refundable")
     _dispute(providers, placed, "won")
     assert shop.payment(placed.payment_id).status == "captured"
-    assert shop.ledger() == before
+    assert [_balance(shop, account, way) for account in accounts] == before
     assert shop.refund(placed.payment_id, placed.order.total, _key()).status in ("pending", "succeeded")
 
 
@@ -86,16 +87,21 @@ def test_dispute_that_is_lost_in_part_leaves_the_rest_to_be_refunded(
 
 
 @pytest.mark.parametrize("way", TELLS_OF_FAILED_REFUNDS, ids=str)
-def test_refund_that_fails_after_it_was_made_is_due(shop: Shop, providers: Providers, way: Way) -> None:
+def test_refund_that_fails_after_it_was_made_is_due_and_the_order_says_so(
+    shop: Shop, providers: Providers, way: Way
+) -> None:
     placed = paid(shop, providers, way)
     due = _balance(shop, "refunds_due", way)
     made = shop.refund(placed.payment_id, placed.order.total, _key())
     _wait(shop, placed, lambda payment: payment.status == "refunded")
+    _wait_for_event(shop, placed, "RefundIssued")
     assert providers.tell(way.provider, "fail_refund", placed.payment_id, webhook="twice") == [200, 200]
     payment = shop.payment(placed.payment_id)
     assert (payment.status, payment.refunded.amount) == ("refund_due", 0)
     assert _row(providers, placed).refunded_minor == 0
     assert _balance(shop, "refunds_due", way) == due - placed.order.total.amount
+    _wait_for_event(shop, placed, "RefundFailed")
+    assert shop.order(placed.order.id).payment.status == "captured"
     settled = shop.settle(made.id, "bank transfer 7")
     assert (settled.status, settled.payment.status) == ("succeeded", "refunded")
     assert _balance(shop, "refunds_due", way) == due

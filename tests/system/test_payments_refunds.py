@@ -8,7 +8,17 @@ import pytest
 
 from shared_kernel.contracts.payment import Payment
 from shared_kernel.money import Money
-from tests.system.payment_ways import QUANTITY, STOCKED, WAYS, Placed, Way, assert_agree, assert_stock, paid
+from tests.system.payment_ways import (
+    QUANTITY,
+    STOCKED,
+    WAYS,
+    Placed,
+    Way,
+    assert_agree,
+    assert_stock,
+    paid,
+    refunded_of,
+)
 from tests.system.providers import Providers
 from tests.system.shop import Shop, at_once, problem
 
@@ -150,7 +160,7 @@ def _assert_returned(shop: Shop, providers: Providers, placed: Placed, amount: M
     assert (payment.captured, payment.refunded) == (placed.order.total, amount)
     rows = providers.rows(placed.way.provider, placed.payment_id)
     give_up = time.monotonic() + _DONE_WITHIN_SECONDS
-    while "RefundIssued" not in (events := shop.events(placed.order.id))[-1].type:
+    while refunded_of(events := shop.events(placed.order.id)) != amount.amount:
         assert time.monotonic() < give_up, events
         time.sleep(0.1)
-    assert_agree(payment, rows, shop.events(placed.order.id))
+    assert_agree(payment, rows, events)

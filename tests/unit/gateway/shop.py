@@ -103,6 +103,7 @@ def a_payment() -> payment.Payment:
         amount=PRICE,
         captured=PRICE,
         refunded=Money(amount=0, currency="IDR"),
+        version=2,
         created_at=NOW,
         updated_at=NOW,
     )

@@ -218,14 +218,13 @@ class Shop:
         self.hold_ends: datetime | None = None
         self.holds = 0
         self.quantity = 0
-        self.charged = 0
-        self.refunded = 0
-        self.charges = 0
+        self.charged = self.refunded = self.charges = 0
         self.payment: PaymentStatus | None = None
         self.payment_ends: str | None = None
-        self.cancelled = False
-        self.given_up = False
+        self.cancelled = self.given_up = False
         self.refunds = "at once"
+        self.version = 0
+        self.shown: tuple[object, ...] = ()
         self.sold = True
         self.faults = faults or Breaking()
         self.clock = clock or Hours()
@@ -322,6 +321,10 @@ class Shop:
     def refund_by_staff(self) -> None:
         self.payment, self.refunded = "refunded", self.charged
 
+    def fail_refund(self) -> None:
+        """The provider could not get the money to the customer after all, so staff have to."""
+        self.payment, self.refunded = "refund_due", 0
+
     def _reservation(self, order_id: str) -> Reservation:
         allocation = Allocation(product_id=PRODUCT_ID, warehouse_id="whs", warehouse_code="JKT", quantity=self.quantity)
         held = [allocation] if self.reservation in ("held", "confirmed") else []
@@ -335,6 +338,8 @@ class Shop:
         )
 
     def _payment(self, order_id: str) -> Payment:
+        shown = (self.payment, self.charged, self.refunded)
+        self.version, self.shown = self.version + (shown != self.shown), shown
         failure = Failure(code="card_declined", detail="the bank said no") if self.payment == "declined" else None
         return Payment.model_validate(
             {
@@ -350,6 +355,7 @@ class Shop:
                 "failure": failure,
                 "instructions": INSTRUCTIONS if self.payment == "pending" else None,
                 "expires_at": self.payment_ends,
+                "version": self.version,
                 "created_at": "",
                 "updated_at": "",
             }

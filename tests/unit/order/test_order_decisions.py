@@ -9,6 +9,7 @@ from order.domain.commands import Command
 from order.domain.events import OrderEvent, UnknownEvent, read_event, write_event
 from order.domain.order import IllegalTransition, Order, decide, evolve, replay
 from shared_kernel.contracts.inventory import Allocation
+from shared_kernel.money import Money
 from tests.unit.order.order_world import BUYER, INSTRUCTIONS, ORDER_ID, PRODUCT_ID, place, rupiah
 
 TOTAL = place().total
@@ -16,6 +17,13 @@ NOTHING = rupiah(0)
 EXPIRES_AT = "2026-11-21T08:10:00.000Z"
 HALF = rupiah(TOTAL.amount // 2)
 ALLOCATIONS = (Allocation(product_id=PRODUCT_ID, warehouse_id="whs_1", warehouse_code="JKT", quantity=2),)
+
+
+def returning(refunded: Money, *, version: int, due: bool = False) -> commands.RecordReturn:
+    return commands.RecordReturn(
+        payment_id="pay_1", payment_version=version, captured=TOTAL, refunded=refunded, due=due
+    )
+
 
 COMMANDS: dict[str, Command] = {
     "place": place(),
@@ -33,16 +41,24 @@ COMMANDS: dict[str, Command] = {
     "lose": commands.RecordHoldEnd(),
     "confirm": commands.Confirm(),
     "fall": commands.DecideRejection(code="payment_declined", detail="no"),
-    "refund": commands.RecordReturn(payment_id="pay_1", captured=TOTAL, refunded=TOTAL),
-    "half": commands.RecordReturn(payment_id="pay_1", captured=TOTAL, refunded=HALF),
-    "owe": commands.RecordReturn(payment_id="pay_1", captured=TOTAL, refunded=NOTHING, due=True),
-    "begin": commands.RecordReturn(payment_id="pay_1", captured=TOTAL, refunded=NOTHING),
+    "begin": returning(NOTHING, version=1),
+    "owe": returning(NOTHING, version=1, due=True),
+    "half": returning(HALF, version=2),
+    "refund": returning(TOTAL, version=3),
+    "bounce": returning(NOTHING, version=4, due=True),
     "release": commands.RecordRelease(),
     "reject": commands.Reject(),
 }
-RETURNS = {"refund": "RefundIssued", "half": "RefundBegun", "owe": "RefundDue", "begin": "RefundBegun"}
-REPEATED = {"InventoryReserved", "HoldEnded", "RefundIssued", "RefundBegun", "RefundDue"}
+RETURNS = {
+    "begin": "RefundBegun",
+    "owe": "RefundDue",
+    "half": "RefundBegun",
+    "refund": "RefundIssued",
+    "bounce": "RefundDue",
+}
+REPEATED = {"InventoryReserved", "HoldEnded", "RefundIssued", "RefundFailed", "RefundBegun", "RefundDue"}
 LATE_WORD = dict.fromkeys(RETURNS, "")
+REFUND_FAILS = LATE_WORD | {"bounce": "RefundDue"}
 PAID = "place reserve request capture"
 WAITING = "place reserve request instruct"
 REFUNDED = "place reserve request capture fall refund release"
@@ -129,6 +145,7 @@ STATES: dict[str, dict[str, str]] = {
         "half": "RefundIssued",
         "owe": "",
         "begin": "",
+        "bounce": "",
     },
     f"{PAID} confirm half": {
         "reserve": "",
@@ -139,7 +156,17 @@ STATES: dict[str, dict[str, str]] = {
         "half": "",
         "owe": "",
         "begin": "",
+        "bounce": "RefundFailed",
     },
+    f"{PAID} confirm refund": {
+        "reserve": "",
+        "request": "",
+        "capture": "",
+        "confirm": "",
+        **LATE_WORD,
+        "bounce": "RefundFailed",
+    },
+    f"{PAID} confirm refund bounce": {"reserve": "", "request": "", "capture": "", "confirm": "", **LATE_WORD},
     "place fall": {"fall": "", "release": "", "reject": "OrderRejected"},
     "place reserve fall": {"fall": "", "release": "InventoryReleased"},
     "place reserve fall release": {"fall": "", "release": "", "reject": "OrderRejected"},
@@ -151,16 +178,18 @@ STATES: dict[str, dict[str, str]] = {
     f"{PAID} fall": {"fall": "", "release": "InventoryReleased", **RETURNS},
     f"{PAID} fall release": {"fall": "", "release": "", **RETURNS},
     f"{PAID} lose fall": {"fall": "", "release": "", **RETURNS},
-    f"{PAID} fall owe": {"fall": "", "release": "InventoryReleased", **RETURNS, "owe": ""},
+    f"{PAID} fall owe": {"fall": "", "release": "InventoryReleased", **RETURNS, "owe": "", "bounce": ""},
     f"{PAID} fall begin": {"fall": "", "release": "InventoryReleased", **RETURNS, "begin": ""},
     f"{PAID} fall begin release": {"fall": "", "release": "", "reject": "OrderRejected", **RETURNS, "begin": ""},
     f"{PAID} fall begin release reject": {"fall": "", "release": "", "reject": "", **RETURNS, "begin": ""},
-    f"{PAID} fall refund": {"fall": "", "release": "InventoryReleased", **LATE_WORD},
+    f"{PAID} fall refund": {"fall": "", "release": "InventoryReleased", **REFUND_FAILS},
     "place reserve request decline fall": {"fall": "", "release": "InventoryReleased", **RETURNS},
     "place reserve request decline fall release": {"fall": "", "release": "", "reject": "OrderRejected", **RETURNS},
     "place reserve request decline fall release reject": {"fall": "", "release": "", "reject": "", **RETURNS},
-    REFUNDED: {"fall": "", "release": "", "reject": "OrderRejected", **LATE_WORD},
-    f"{REFUNDED} reject": {"fall": "", "release": "", "reject": "", **LATE_WORD},
+    REFUNDED: {"fall": "", "release": "", "reject": "OrderRejected", **REFUND_FAILS},
+    f"{REFUNDED} reject": {"fall": "", "release": "", "reject": "", **REFUND_FAILS},
+    f"{REFUNDED} bounce": {"fall": "", "release": "", "reject": "OrderRejected", **LATE_WORD},
+    f"{REFUNDED} reject bounce": {"fall": "", "release": "", "reject": "", **LATE_WORD},
 }
 
 
@@ -172,7 +201,8 @@ def history_of(names: str) -> list[OrderEvent]:
 
 
 def given_back(history: list[OrderEvent]) -> int:
-    return sum(event.amount.amount for event in history if isinstance(event, events.RefundIssued))
+    issued = sum(event.amount.amount for event in history if isinstance(event, events.RefundIssued))
+    return issued - sum(event.amount.amount for event in history if isinstance(event, events.RefundFailed))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -205,7 +235,7 @@ def test_no_sequence_of_commands_both_confirms_and_rejects(names: list[str]) -> 
         assert {"RefundIssued", "RefundBegun", "RefundDue"} & set(types)
     if "OrderRejected" in types and "InventoryReserved" in types:
         assert {"InventoryReleased", "HoldEnded"} & set(types)
-    assert given_back(history) <= TOTAL.amount
+    assert all(0 <= given_back(history[:length]) <= TOTAL.amount for length in range(len(history) + 1))
 
 
 @given(st.sampled_from(["place", "buy"]), st.lists(st.sampled_from(sorted(COMMANDS)), max_size=40))
@@ -293,6 +323,28 @@ def test_a_refund_in_two_parts_is_two_events_that_add_up() -> None:
     order = replay(history)
     assert order is not None
     assert (order.status, order.payment) == ("rejected", "refunded")
+
+
+def test_a_refund_that_failed_after_it_was_issued_is_owed_again_and_issued_again() -> None:
+    history = history_of(f"{REFUNDED} reject bounce")
+    assert [event.type for event in history][-2:] == ["RefundFailed", "RefundDue"]
+    order = replay(history)
+    assert order is not None
+    assert (order.status, order.payment, order.refunded) == ("rejected", "refund_due", NOTHING)
+    history += decide(ORDER_ID, order, returning(TOTAL, version=5))
+    assert given_back(history) == TOTAL.amount
+
+
+def test_an_answer_that_is_older_than_what_is_recorded_undoes_nothing() -> None:
+    order = replay(history_of(f"{PAID} confirm refund"))
+    assert decide(ORDER_ID, order, COMMANDS["half"]) == []
+
+
+def test_a_return_that_was_stored_without_the_payments_version_is_older_than_any() -> None:
+    stored = read_event("RefundIssued", 1, f'{{"payment_id":"pay_1","amount":{TOTAL.model_dump_json()}}}')
+    assert stored == events.RefundIssued("pay_1", TOTAL, payment_version=0)
+    order = replay([*history_of(f"{PAID} confirm"), stored])
+    assert [event.type for event in decide(ORDER_ID, order, COMMANDS["owe"])] == ["RefundFailed"]
 
 
 def test_a_rejected_order_that_is_paid_late_says_so_and_stays_rejected() -> None:

@@ -339,28 +339,6 @@ def test_only_a_service_is_believed_to_tell_of_a_payment(kind: str) -> None:
         hear(waiting(), "captured", kind=kind)
 
 
-def test_money_that_comes_for_a_rejected_order_is_recorded_with_its_refund() -> None:
-    alarm = Alarm(placed(f"{WAITING.removeprefix('place ')} fall release reject"))
-    alarm.payments.cancelled = True
-    alarm.payments.pay()
-    hear(alarm.world, "captured")
-    alarm.ring()
-    assert alarm.world.event_types()[-3:] == ["OrderRejected", "LatePaymentCaptured", "RefundIssued"]
-    assert alarm.sagas.nudged == []
-
-
-def test_what_is_heard_while_an_order_is_turned_back_is_looked_at_when_it_has_ended() -> None:
-    alarm = Alarm(placed(f"{WAITING.removeprefix('place ')} fall"))
-    hear(alarm.world, "captured")
-    alarm.ring()
-    alarm.payments.cancelled = True
-    alarm.payments.pay()
-    for name in ("release", "reject"):
-        command(alarm.world, COMMANDS[name])
-    alarm.ring()
-    assert alarm.world.event_types()[-2:] == ["LatePaymentCaptured", "RefundIssued"]
-
-
 def test_a_refund_under_way_is_followed_to_its_end_though_nobody_tells_of_it() -> None:
     alarm = Alarm(placed(f"{PAID.removeprefix('place ')} fall begin release reject"))
     alarm.payments.refunds = "later"
@@ -379,6 +357,22 @@ def test_a_part_that_staff_gave_back_is_recorded_and_the_order_stays_confirmed()
         hear(alarm.world, "partially_refunded", event_id)
         alarm.ring()
     assert alarm.world.event_types()[-2:] == ["OrderConfirmed", "RefundIssued"]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [("confirm", ["OrderConfirmed", "RefundIssued", "RefundFailed"]),
+     ("fall release reject", ["RefundIssued", "RefundFailed", "RefundDue"])],
+)  # fmt: skip
+def test_a_refund_that_fails_after_it_was_issued_is_recorded_once(names: str, told: list[str]) -> None:
+    alarm = Alarm(placed(f"{PAID.removeprefix('place ')} {names}".replace("release", "begin release")))
+    alarm.payments.payment, alarm.payments.charged = "captured", TOTAL.amount
+    for event_id, happens in (("evt_1", alarm.payments.refund_by_staff), ("evt_2", alarm.payments.fail_refund)):
+        happens()
+        for _ in range(2):
+            hear(alarm.world, alarm.payments.payment, event_id)
+            alarm.ring()
+    assert alarm.world.event_types()[-3:] == told
 
 
 def test_the_list_is_told_of_the_end_though_money_moved_after_it() -> None:

@@ -16,6 +16,7 @@ def returned(payment: Payment) -> RecordReturn:
     """What came in and went back, for an order that has ended or is about to be rejected."""
     return RecordReturn(
         payment_id=payment.id,
+        payment_version=payment.version,
         captured=payment.captured,
         refunded=payment.refunded,
         due=payment.status == "refund_due",

@@ -7,6 +7,7 @@ order has its own alarm, set in the transaction that makes it necessary, so that
 know which orders are stuck.
 """
 
+import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from shared_kernel.contracts.payment import Charges, CheckPayment, Payment
 from shared_kernel.events import Event
 
 ATTEMPT = "saga_attempt"
+PASSED_ON = "passed_on_to_saga"
 CHECKS = "saga_checks"
 STALE_AFTER_SECONDS = 30
 FIRST_PAUSE_SECONDS = 10
@@ -30,6 +32,8 @@ WAITING_PAUSE_SECONDS = 30
 LONGEST_PAUSE_SECONDS = 3600
 APPROVAL_PAUSE_SECONDS = 6 * 3600
 """How often an order is seen to whose approver has a week: enough for a yes whose record was lost."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,9 @@ class Reconciler:
         left = None if order.ended or _concerns_saga(order) else heard
         if left is None and self.history.private(HEARD) == heard:
             self.history.keep_private(HEARD, None)
+            if heard and not order.ended and order.payment != "not_requested":
+                # The saga asks only whether the money came. What went back meanwhile is asked for at the order's end.
+                self.history.keep_private(PASSED_ON, heard)
         is_all_sent = await self.send()
         # Nothing waits after this look: the alarm that is set now takes the place of the one that news has set.
         if self.history.private(HEARD) != left:
@@ -78,10 +85,14 @@ class Reconciler:
         now = self.clock()
         stale = _older(recorded[-1].occurred_at, now)
         if order.awaits_approver and order.approval is not None and not _older(order.approval.expires_at, now):
+            left = datetime.fromisoformat(order.approval.expires_at) - now
+            seldom = min(math.ceil(left.total_seconds()) + STALE_AFTER_SECONDS, APPROVAL_PAUSE_SECONDS)
+            # Approvers find it in the list. It is looked there often until it is found, and each nudge costs a look.
+            if not await self._is_listed(order.id, recorded):
+                return min(seldom, self._pause())
             if stale:
                 await self._move_on(order.id)
-            left = datetime.fromisoformat(order.approval.expires_at) - now
-            return min(math.ceil(left.total_seconds()) + STALE_AFTER_SECONDS, APPROVAL_PAUSE_SECONDS)
+            return seldom
         if order.awaits_customer and order.instructed is not None and not _older(order.instructed.expires_at, now):
             if (stale or heard) and (await self._payment(order)).status not in PASSING:
                 await self._move_on(order.id)
@@ -92,19 +103,27 @@ class Reconciler:
 
     async def _follow(self, order: Order, heard: str | None) -> int | None:
         """Record what became of the money of an order that has ended, and see to it that the list shows its end."""
-        if heard or order.money_is_out:
+        news = heard or self.history.private(PASSED_ON)
+        # An approver's answer is no news of a payment, which an order that was refused never had.
+        if order.payment != "not_requested" and (news or order.money_is_out):
             await self.carry_out(returned(await self._payment(order)))
+            self.history.keep_private(PASSED_ON, None)
         recorded = self.history.recorded()
         after = replay(each.event for each in recorded)
+        is_listed = await self._is_listed(order.id, recorded)
+        return None if is_listed and not (after is not None and after.money_is_out) else self._pause()
+
+    async def _is_listed(self, order_id: str, recorded: Sequence[Recorded]) -> bool:
+        """Whether the list shows what was published last, which is told again where it was missed."""
         version = announced_version(recorded)
-        if version == 0 or await self.order_list.version_of(order.id) >= version:
-            return self._pause() if after is not None and after.money_is_out else None
+        if version == 0 or await self.order_list.version_of(order_id) >= version:
+            return True
         # What was sent a moment ago may still be on its way; sent again, it would only make a long queue longer.
         if _older(recorded[version - 1].occurred_at, self.clock()):
             last = announcement(recorded[:version], self.history.private(TRACEPARENT) or "")
             if last is not None:
                 self.publish(last)
-        return self._pause()
+        return False
 
     async def _payment(self, order: Order) -> Payment:
         return await self.charges.check_payment(CheckPayment(idempotency_key=payment_key(order.id)))
@@ -112,6 +131,8 @@ class Reconciler:
     async def _move_on(self, order_id: str) -> None:
         attempt = int(self.history.private(ATTEMPT) or 1)
         if not await self.sagas.nudge(order_id, attempt):
+            fields = {"order": order_id, "attempt": attempt + 1}
+            _log.warning("a saga was over before its order and is started anew", extra={"fields": fields})
             self.history.keep_private(ATTEMPT, str(attempt + 1))
             await self.sagas.start(order_id, attempt + 1, self.history.private(TRACEPARENT) or "")
 

@@ -127,10 +127,14 @@ class DecideRejection(_Command):
 
 
 class RecordReturn(_Command):
-    """How much was ever taken and has gone back so far; what is left is on its way, or `due` by hand."""
+    """How much was ever taken and has gone back so far; what is left is on its way, or `due` by hand.
+
+    The payment was so at `payment_version`.
+    """
 
     name: Literal["record_return"] = "record_return"
     payment_id: str
+    payment_version: int
     captured: Money
     refunded: Money
     due: bool = False

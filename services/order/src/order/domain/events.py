@@ -2,6 +2,7 @@
 
 They are the order's only state. A stored event keeps the form it was written in; a form that is
 changed gets the next version, unless all that is new is a field that the older ones lack and need not have.
+A `payment_version` is that of the payment of which the event tells; 0 in those that were stored without it.
 """
 
 from dataclasses import dataclass
@@ -173,6 +174,7 @@ class LatePaymentCaptured:
     version: ClassVar[int] = 1
     payment_id: str
     amount: Money
+    payment_version: int = 0
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,18 @@ class RefundIssued:
     version: ClassVar[int] = 1
     payment_id: str
     amount: Money
+    payment_version: int = 0
+
+
+@dataclass(frozen=True)
+class RefundFailed:
+    """So much of what had gone back has come back: the provider did not get it to the customer after all."""
+
+    type: ClassVar[str] = "RefundFailed"
+    version: ClassVar[int] = 1
+    payment_id: str
+    amount: Money
+    payment_version: int
 
 
 @dataclass(frozen=True)
@@ -193,6 +207,7 @@ class RefundBegun:
     version: ClassVar[int] = 1
     payment_id: str
     amount: Money
+    payment_version: int = 0
 
 
 @dataclass(frozen=True)
@@ -203,6 +218,7 @@ class RefundDue:
     version: ClassVar[int] = 1
     payment_id: str
     amount: Money
+    payment_version: int = 0
 
 
 @dataclass(frozen=True)
@@ -223,17 +239,8 @@ class OrderRejected:
     detail: str
 
 
-PaymentEvent = (
-    PaymentRequested
-    | PaymentInstructed
-    | PaymentCaptured
-    | PaymentDeclined
-    | PaymentExpired
-    | LatePaymentCaptured
-    | RefundIssued
-    | RefundBegun
-    | RefundDue
-)
+ReturnEvent = LatePaymentCaptured | RefundIssued | RefundFailed | RefundBegun | RefundDue
+PaymentEvent = ReturnEvent | PaymentRequested | PaymentInstructed | PaymentCaptured | PaymentDeclined | PaymentExpired
 OrderEvent = (
     PaymentEvent
     | OrderDrafted
@@ -268,6 +275,7 @@ _FORMS: dict[tuple[str, int], TypeAdapter[OrderEvent]] = {
         RejectionDecided,
         LatePaymentCaptured,
         RefundIssued,
+        RefundFailed,
         RefundBegun,
         RefundDue,
         InventoryReleased,

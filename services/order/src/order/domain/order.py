@@ -55,6 +55,7 @@ class Order:
     instructed: events.PaymentInstructed | None = None
     captured: Money | None = None
     refunded: Money | None = None
+    payment_version: int = 0
     rejection: events.RejectionDecided | None = None
 
     @property
@@ -132,18 +133,30 @@ def _paid(order: Order, event: events.PaymentEvent) -> Order:
             return replace(status="awaiting_payment", payment="requested")
         case events.PaymentInstructed(payment_id):
             return replace(payment="pending", payment_id=payment_id, instructed=event)
-        case events.PaymentCaptured(payment_id, amount) | events.LatePaymentCaptured(payment_id, amount):
+        case events.PaymentCaptured(payment_id, amount):
             return replace(payment="captured", payment_id=payment_id, captured=amount)
         case events.PaymentDeclined(payment_id):
             return replace(payment="declined", payment_id=payment_id)
         case events.PaymentExpired(payment_id):
             return replace(payment="expired", payment_id=payment_id)
-        case events.RefundIssued(payment_id, amount):
-            refunded = amount if order.refunded is None else order.refunded + amount
+        case _:
+            return _returned(order, event)
+
+
+def _returned(order: Order, event: events.ReturnEvent) -> Order:
+    replace = functools.partial(
+        dataclasses.replace, order, payment_id=event.payment_id, payment_version=event.payment_version
+    )
+    match event:
+        case events.LatePaymentCaptured():
+            return replace(payment="captured", captured=event.amount)
+        case events.RefundIssued():
+            refunded = event.amount if order.refunded is None else order.refunded + event.amount
             whole = order.captured in (None, refunded)
-            return replace(
-                payment="refunded" if whole else "partially_refunded", payment_id=payment_id, refunded=refunded
-            )
+            return replace(payment="refunded" if whole else "partially_refunded", refunded=refunded)
+        case events.RefundFailed():
+            left = (order.refunded or event.amount) - event.amount
+            return replace(payment="partially_refunded" if left.amount else "captured", refunded=left)
         case events.RefundBegun():
             return replace(payment="refunding")
         case events.RefundDue():
@@ -284,23 +297,29 @@ def _answered(
 
 
 def _record_return(order: Order, command: commands.RecordReturn) -> Sequence[OrderEvent]:
-    """What came in and went out that is not recorded yet; a confirmed order keeps what has not gone back."""
+    """What came in and went out that is not recorded yet; a confirmed order keeps what has not gone back.
+
+    An answer that is older than what is recorded undoes nothing.
+    """
     if order.payment == "not_requested" or not (order.ended or order.rejection):
         raise IllegalTransition("nothing is to be given back of an order that is on its way")
     _require_payment(order, command.payment_id)
+    payment, version = command.payment_id, command.payment_version
+    if version < order.payment_version:
+        return []
     decided: list[OrderEvent] = []
     if order.captured is None and command.captured.amount > 0:
-        decided.append(events.LatePaymentCaptured(command.payment_id, command.captured))
+        decided.append(events.LatePaymentCaptured(payment, command.captured, version))
     known = order.refunded or command.refunded.times(0)
     if command.refunded.amount < known.amount:
-        return []
-    if command.refunded != known:
-        decided.append(events.RefundIssued(command.payment_id, command.refunded - known))
+        decided.append(events.RefundFailed(payment, known - command.refunded, version))
+    elif command.refunded != known:
+        decided.append(events.RefundIssued(payment, command.refunded - known, version))
     left = command.captured - command.refunded
     if order.rejection is not None and left.amount > 0:
         kind, state = (events.RefundDue, "refund_due") if command.due else (events.RefundBegun, "refunding")
         if decided or order.payment != state:
-            decided.append(kind(command.payment_id, left))
+            decided.append(kind(payment, left, version))
     return decided
 
 

@@ -19,6 +19,7 @@ def published(payment: Payment) -> contract.Payment:
         failure=payment.failure,
         instructions=payment.instructions if payment.status == "pending" else None,
         expires_at=payment.expires_at,
+        version=payment.version,
         created_at=payment.created_at,
         updated_at=payment.updated_at,
     )
