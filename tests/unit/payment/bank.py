@@ -88,6 +88,8 @@ class Bank:
         if self.refunds == "slow":
             return RefundPending(f"r_{refund_key}")
         self.given_back[refund_key] = amount.amount
+        if self.loses_answers:
+            raise ProviderError("no answer")
         return RefundDone(f"r_{refund_key}")
 
     async def find_refund(self, charge: Charge, refund_key: str, amount: Money) -> RefundOutcome | None:

@@ -199,6 +199,15 @@ def test_partial_chargeback_at_midtrans_stays_open_for_its_amount_is_not_told() 
         assert one.disputes() == Disputes(True)
 
 
+def test_settlement_that_was_reversed_at_midtrans_has_taken_all_of_it() -> None:
+    with paid(MIDTRANS) as one:
+        (entry,) = one.running.providers.simulators["midtrans"].entries.values()
+        entry.status = "declined"
+        one.control("webhook")
+        assert run(one.provider.read_webhook(one.inbox.webhooks[-1])).disputed
+        assert one.disputes() == Disputes(False, (Chargeback(entry.provider_reference, one.charge.amount),))
+
+
 @pytest.mark.parametrize("side", [STRIPE, PAYPAL, XENDIT], ids=lambda side: side.name)
 def test_refund_that_fails_after_it_was_made_is_told_and_seen(side: Side) -> None:
     with paid(side) as one:

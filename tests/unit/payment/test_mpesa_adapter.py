@@ -1,6 +1,7 @@
 """The M-Pesa adapter against the simulator of Daraja."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payment.application.ports import Notice, ProviderError
+from payment.application.ports import Http, HttpAnswer, Notice, ProviderError
 from payment.domain.charge import (
     Captured,
     Declined,
@@ -19,7 +20,13 @@ from payment.domain.charge import (
     RefundPending,
     Waiting,
 )
-from payment.infrastructure.mpesa import SECONDS_BETWEEN_QUERIES, SILENCE, settings_from, whole_shillings
+from payment.infrastructure.mpesa import (
+    SECONDS_BETWEEN_QUERIES,
+    SILENCE,
+    MpesaProvider,
+    settings_from,
+    whole_shillings,
+)
 from payment.infrastructure.mpesa_callbacks import About, Callbacks
 from shared_kernel.errors import Invalid
 from shared_kernel.money import Money
@@ -73,6 +80,81 @@ def test_result_that_nobody_knows_is_a_decline_only_when_the_time_is_over(shop: 
         shop.look_up(charge)
     shop.now = CHARGE.expires_at + SILENCE
     assert isinstance(shop.look_up(charge), Declined)
+
+
+class Interrupted:
+    """Daraja, but for the next call whose address ends so: its gateway refuses that."""
+
+    def __init__(self, http: Http, path: str, refusal: Mapping[str, object]) -> None:
+        self._http = http
+        self._path: str | None = path
+        self._refusal = json.dumps(refusal)
+
+    async def send(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: str | None = None, timeout_seconds: float = 10
+    ) -> HttpAnswer:
+        if self._path is not None and url.endswith(self._path):
+            self._path = None
+            return HttpAnswer(500, {}, self._refusal)
+        return await self._http.send(method, url, headers=headers, body=body, timeout_seconds=timeout_seconds)
+
+    def of(self, shop: Shop) -> MpesaProvider:
+        return MpesaProvider(self, shop.settings(), lambda: shop.now)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"errorCode": "500.003.02", "errorMessage": "Spike arrest violation"},
+        {"errorCode": "500.003.03", "errorMessage": "Quota violation"},
+        {"errorCode": "500.003.1001", "errorMessage": "Internal Server Error"},
+        {"fault": {"faultstring": "Rate limit quota violation"}},
+        {},
+    ],
+)
+def test_query_that_did_not_reach_m_pesa_ends_no_payment_however_late(
+    shop: Shop, refusal: Mapping[str, object]
+) -> None:
+    charge = shop.pushed()
+    shop.control("pay", reference=REFERENCE, webhook="never")
+    shop.now = CHARGE.expires_at + SILENCE
+    provider = Interrupted(shop.http, "/stkpushquery/v1/query", refusal).of(shop)
+    with pytest.raises(ProviderError):
+        run(provider.look_up(charge))
+    assert run(provider.look_up(charge)) == Captured(str(charge.provider_reference))
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [{"errorCode": "500.001.1001", "errorMessage": "Wrong credentials"}, {"ResponseCode": "0", "ResultCode": "7777"}],
+)
+def test_payment_whose_receipt_is_known_is_not_ended_by_a_query_that_finds_nothing(
+    shop: Shop, refusal: Mapping[str, object]
+) -> None:
+    charge = shop.paid()
+    shop.now = CHARGE.expires_at + SILENCE
+    provider = Interrupted(shop.http, "/stkpushquery/v1/query", refusal).of(shop)
+    with pytest.raises(ProviderError):
+        run(provider.look_up(charge))
+    assert run(provider.look_up(charge)) == Captured(str(charge.provider_reference))
+
+
+def test_prompt_that_m_pesa_does_not_know_any_more_has_expired(shop: Shop) -> None:
+    charge = shop.pushed()
+    shop.now = CHARGE.expires_at + SILENCE
+    unknown = {"errorCode": "500.001.1001", "errorMessage": "The transaction does not exist"}
+    assert run(Interrupted(shop.http, "/stkpushquery/v1/query", unknown).of(shop).look_up(charge)) == Expired()
+
+
+@pytest.mark.parametrize("code", ["404.001.03", "401.002.01", "400.003.01"])
+@pytest.mark.parametrize("path", ["/stkpushquery/v1/query", "/reversal/v1/request"])
+def test_token_is_renewed_whatever_the_code_that_refuses_it(shop: Shop, path: str, code: str) -> None:
+    charge = shop.paid()
+    refusal = {"errorCode": code, "errorMessage": "Invalid Access Token"}
+    provider = Interrupted(shop.http, path, refusal).of(shop)
+    assert isinstance(run(provider.look_up(charge)), Captured)
+    assert isinstance(run(provider.refund(charge, "rfd_1", charge.amount, None)), RefundPending)
+    assert shop.asked("/reversal/v1/request") == 1
 
 
 def test_prompt_that_nobody_answers_expires(shop: Shop) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from payment.domain.charge import Charge, Declined, Outcome
 from payment.domain.errors import NotRefundable, WebhookFailed
 from payment.domain.payment import payment_id
 from payment.infrastructure.d1 import D1Payments
@@ -110,6 +111,26 @@ def test_dispute_that_the_provider_does_not_show_is_neither_begun_nor_ended() ->
         with pytest.raises(WebhookFailed):
             await _tell(world)
         assert world.stored()["status"] == "disputed"
+
+    asyncio.run(story())
+
+
+class Refusing(Bank):
+    """A bank that has declined everything."""
+
+    async def look_up(self, charge: Charge) -> Outcome | None:
+        return Declined(contract.Failure(code="payment_denied", detail="the bank refused it"))
+
+
+def test_webhook_that_cannot_tell_a_reversal_from_a_decline_is_done_where_nothing_was_taken() -> None:
+    async def story() -> None:
+        world = World()
+        world.providers["xendit"] = bank = Refusing()
+        await world.charges().request_payment(REQUEST)
+        await _tell(world)
+        assert world.stored()["status"] == "declined"
+        assert "disputes" not in bank.asked
+        assert world.events() == ["payment.pending", "payment.declined"]
 
     asyncio.run(story())
 

@@ -24,9 +24,9 @@ ACTS = (
 PAID = ["request", "the customer pays", "webhook"]
 AFTERWARDS = (
     "cancel", "reconcile", "staff refunds", "the same refund", "bank goes down", "bank comes back",
-    "refunds become slow", "refunds become possible", "the customer disputes", "the dispute is won",
-    "the dispute is lost", "dispute webhook", "dispute webhook", "a refund fails", "refund webhook",
-    "staff pay by hand",
+    "answers get lost", "refunds become slow", "refunds become possible", "the customer disputes",
+    "the dispute is won", "the dispute is lost", "dispute webhook", "dispute webhook", "a refund fails",
+    "refund webhook", "staff pay by hand",
 )  # fmt: skip
 FATES = st.one_of(
     st.lists(st.sampled_from(ACTS), max_size=25),
@@ -173,7 +173,8 @@ def _assert_told(world: World, bank: Bank, lost_minor: int) -> None:
     events = world.events()
     assert events.count("payment.captured") == (bank.standing.get(ID) == "paid")
     by_hand = world.database.look("SELECT 1 FROM refunds WHERE settlement IS NOT NULL")
-    made = len(bank.given_back) + len(bank.failed_refunds)
-    assert events.count("payment.refunded") == made + len(by_hand) + bool(lost_minor)
+    # One that failed is told as made before only where we had heard of it.
+    unheard = events.count("payment.refunded") - len(bank.given_back) - len(by_hand) - bool(lost_minor)
+    assert 0 <= unheard <= len(bank.failed_refunds)
     kept = [json.loads(str(row["notice"]))["event_id"] for row in world.database.look("SELECT * FROM webhooks")]
     assert len(kept) == len(set(kept))

@@ -25,7 +25,7 @@ from payment.domain.refund import Settlement
 from payment.infrastructure.d1 import D1Payments
 from shared_kernel.errors import DomainError
 from shared_kernel.money import Money
-from tests.unit.payment.test_payment_state_machine import EXPIRY, SAME, STATUSES
+from tests.unit.payment.test_payment_state_machine import EXPIRY, SAME, STATUSES, assert_leads
 from tests.unit.payment.world import START, SteppedDatabase, World, idr
 
 HAND = Settlement("stl_1", "bank transfer 123")
@@ -75,16 +75,7 @@ CASES = [
 
 @pytest.mark.parametrize(("status", "command", "expected"), CASES)
 def test_command_leads_where_the_table_says(status: str, command: str, expected: str | type[Exception]) -> None:
-    payment = FURTHER[status]
-    if not isinstance(expected, str):
-        with pytest.raises(expected):
-            COMMANDS[command](payment)
-        return
-    changed = COMMANDS[command](payment)
-    if expected == SAME:
-        assert changed is payment
-    else:
-        assert (changed.status, changed.version) == (expected, payment.version + 1)
+    assert_leads(COMMANDS[command], FURTHER[status], expected)
 
 
 def test_refund_is_paid_by_hand_once_and_by_one_request() -> None:

@@ -175,18 +175,22 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("status", "command", "expected"), CASES)
-def test_command_leads_where_the_table_says(status: str, command: str, expected: str | type[Exception]) -> None:
-    payment = STATUSES[status]
+def assert_leads(command: Callable[[Payment], Payment], payment: Payment, expected: str | type[Exception]) -> None:
+    """The command leads from this payment to that status, by one version, or to the same payment, or to the error."""
     if not isinstance(expected, str):
         with pytest.raises(expected):
-            COMMANDS[command](payment)
+            command(payment)
         return
-    changed = COMMANDS[command](payment)
+    changed = command(payment)
     if expected == SAME:
         assert changed is payment
     else:
         assert (changed.status, changed.version) == (expected, payment.version + 1)
+
+
+@pytest.mark.parametrize(("status", "command", "expected"), CASES)
+def test_command_leads_where_the_table_says(status: str, command: str, expected: str | type[Exception]) -> None:
+    assert_leads(COMMANDS[command], STATUSES[status], expected)
 
 
 def test_table_covers_every_status_and_command() -> None:

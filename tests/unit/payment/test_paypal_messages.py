@@ -57,6 +57,11 @@ def test_whatever_happens_to_a_dispute_is_a_reason_to_ask_for_it(kind: str) -> N
     assert (notice.reference, notice.disputed) == ("pay_1", True)
 
 
+def test_capture_that_paypal_has_reversed_is_a_reason_to_ask_for_disputes() -> None:
+    notice = confirmed("PAYMENT.CAPTURE.REVERSED", {"id": "R1", "invoice_id": "pay_1", "status": "COMPLETED"})
+    assert (notice.reference, notice.disputed) == ("pay_1", True)
+
+
 def test_what_was_noted_beside_the_reference_is_not_part_of_it() -> None:
     about: JsonValue = {"id": "O1", "purchase_units": [{"custom_id": "pay_1.cancelled"}]}
     assert confirmed("CHECKOUT.ORDER.APPROVED", about) == Notice("WH-1", "pay_1", "O1")

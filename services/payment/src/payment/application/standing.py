@@ -60,6 +60,9 @@ class Standing:
         provider = provider_named(self._providers, payment.terms.provider)
         if not isinstance(provider, TellsDisputes):
             return payment
+        if payment.status == "declined":
+            # A provider may say the same of a decline as of a reversal, and that takes no money.
+            return payment
         if payment.captured.amount == 0:
             raise IllegalChange(f"a payment that is {payment.status} cannot be disputed")
         stand = await provider.disputes(payment.charge)

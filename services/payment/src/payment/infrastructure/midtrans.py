@@ -49,6 +49,8 @@ _REFUSALS = frozenset({"400", "402", "409", "410", "413"})
 # So a refund can never be made: bad data, no access to refunds of this kind, or a charge whose status does not allow it
 # (docs.midtrans.com, "Code 4xx"). Anything else, as too little balance (414), may pass.
 _NO_REFUND = frozenset({"400", "402", "408", "412", "413"})
+# A settled transfer that the bank reverses is told as `deny`, as a decline is ("Transaction Status Cycle").
+_TAKEN_BACK = frozenset({"chargeback", "deny"})
 _PAID = frozenset({"capture", "settlement", "refund", "partial_refund", "chargeback", "partial_chargeback"})
 
 
@@ -225,16 +227,16 @@ class MidtransProvider:
             reference=told.order_id,
             provider_reference=told.transaction_id or None,
             # The signature does not cover this word: whether it is true is asked.
-            disputed="chargeback" in told.transaction_status,
+            disputed=told.transaction_status in _TAKEN_BACK | {"partial_chargeback"},
         )
 
     async def disputes(self, charge: Charge) -> Disputes:
-        """See TellsDisputes. Midtrans tells of a dispute when the money is gone. Of a partial chargeback it does not
-        tell how much is, so that stays open until somebody has asked."""
+        """See TellsDisputes. Midtrans tells of a dispute, or of a reversal, when the money is gone. Of a partial
+        chargeback it does not tell how much is, so that stays open until somebody has asked."""
         found = await self._find(charge)
         if found is None or not _is_of(found, charge.amount):
             raise ProviderError("Midtrans does not know the charge")
-        if found.transaction_status != "chargeback":
+        if found.transaction_status not in _TAKEN_BACK:
             return Disputes(is_open=found.transaction_status == "partial_chargeback")
         refunded = sum(Decimal(refund.refund_amount) for refund in found.refunds)
         left = rescaled(int(whole_rupiah(charge.amount) - refunded), 0, EXPONENTS["IDR"])

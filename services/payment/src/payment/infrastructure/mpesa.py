@@ -52,7 +52,8 @@ TOKEN_ATTEMPTS = 2
 ACCOUNT_REFERENCE_LENGTH = 12
 NAIROBI = timezone(timedelta(hours=3))
 _PHONE = re.compile(r"\+254[17][0-9]{8}")
-_INVALID_TOKEN = "404.001.03"
+# Each of Daraja's APIs has its own code for it.
+_INVALID_TOKEN = frozenset({"404.001.03", "401.002.01", "400.003.01"})
 _UNCLEAR = "500.001.1001"
 # The gateway's limits on calls: the request went no further.
 _TOO_MANY_CALLS = frozenset({"500.003.02", "500.003.03"})
@@ -136,6 +137,12 @@ class _Reply(_Shape):
         """Whether Daraja said for certain that it did nothing."""
         bad_request = self.error_code.startswith(("400.", "401.", "404."))
         return bad_request or self.error_code in _TOO_MANY_CALLS or self.response_code not in {"", "0"}
+
+    @property
+    def knows_nothing(self) -> bool:
+        """Whether a query was heard, and nothing found; not where it came no further than the gateway."""
+        is_heard = self.error_code == _UNCLEAR or self.error_code.startswith(("400.", "404."))
+        return is_heard and self.error_code not in _INVALID_TOKEN
 
 
 def whole_shillings(amount: Money) -> int:
@@ -250,10 +257,12 @@ class MpesaProvider:
         if code in _FAILURES:
             name, detail = _FAILURES[code]
             return Declined(Failure(code=name, detail=detail))
-        if not self._is_open(charge):
-            # The prompt is long gone. If M-Pesa took the money after all, its callback tells of a late payment.
-            if code:
-                return Declined(Failure(code="provider_refused", detail=f"M-Pesa ended the payment with {code}"))
+        # The prompt is long gone. If M-Pesa took the money after all, its callback tells of a late payment: one whose
+        # receipt it has told was made.
+        is_gone = not self._is_open(charge) and "/" not in provider_reference
+        if is_gone and code:
+            return Declined(Failure(code="provider_refused", detail=f"M-Pesa ended the payment with {code}"))
+        if is_gone and reply.knows_nothing:
             return Expired()
         raise ProviderError(f"M-Pesa answered the query with {code or reply.error_code or 'nothing that is known'}")
 
@@ -269,7 +278,7 @@ class MpesaProvider:
         if (
             reply.error_code in _TOO_MANY_CALLS
             or reply.error_code.startswith("401.")
-            or reply.error_code == _INVALID_TOKEN
+            or reply.error_code in _INVALID_TOKEN
         ):
             raise ProviderError(f"M-Pesa did not take the reversal now: {reply.error_code}")
         if reply.is_refusal:
@@ -316,7 +325,7 @@ class MpesaProvider:
     async def _post(self, path: str, request: dict[str, JsonValue]) -> _Reply:
         """The reply; once more with a fresh token where the first was refused, which is before anything is done."""
         reply = await self._post_once(path, request)
-        if reply.error_code == _INVALID_TOKEN:
+        if reply.error_code in _INVALID_TOKEN:
             self._token = None
             reply = await self._post_once(path, request)
         return reply

@@ -92,5 +92,5 @@ def _notice(event: _Event, about: _Resource) -> Notice:
         provider_reference=about.id if is_order else about.supplementary_data.related_ids.order_id,
         refund_reference=about.id if event.resource_type == "refund" else None,
         # How it stands is asked.
-        disputed=event.event_type.startswith("CUSTOMER.DISPUTE."),
+        disputed=event.event_type.startswith(("CUSTOMER.DISPUTE.", "PAYMENT.CAPTURE.REVERSED")),
     )
