@@ -1,6 +1,6 @@
 """docs/access.md: every route times everybody who may call, from the routes' own declarations.
 
-`PYTHONPATH=services/gateway/src python -m tests.access_table` in the root of the checkout writes it.
+`PYTHONPATH=services/gateway/src .venv/bin/python -m tests.access_table` in the root of the checkout writes it.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ CALLERS = ("guest", "owner", "customer", "buyer", "staff", "admin")
 
 _BEFORE = """# Who may call what
 
-Written by `PYTHONPATH=services/gateway/src python -m tests.access_table` from what each route declares
+Written by `PYTHONPATH=services/gateway/src .venv/bin/python -m tests.access_table` from what each route declares
 (`services/gateway/src/gateway/routes/`) and the table of rights (`shared_kernel/permissions.py`): change it there. A
 unit test fails when this page differs, another holds every cell against the gateway, and the system tests hold them
 against the running shop.

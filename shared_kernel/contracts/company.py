@@ -201,7 +201,8 @@ class Companies(Protocol):
         ...
 
     async def change_member(self, request: ChangeMember) -> Member:
-        """For the company's admins; Conflict `last_company_admin`; PreconditionFailed; Invalid `negative_amount`."""
+        """For the company's admins; and for `companies:review` to make an active member the admin, where no admin of
+        the company can act. Conflict `last_company_admin`; PreconditionFailed; Invalid `negative_amount`."""
         ...
 
     async def remove_member(self, request: RemoveMember) -> Nothing:

@@ -213,7 +213,8 @@ class Admin(Protocol):
         ...
 
     async def rotate_keys(self, request: Nothing) -> Json:
-        """A new signing key, which signs as soon as every verifier had time to hear of it: the JWKS after it."""
+        """A new signing key, which signs as soon as every verifier had time to hear of it: the JWKS after it.
+        TooManyRequests `too_many_rotations` while ten keys verify."""
         ...
 
 

@@ -78,6 +78,18 @@ def test_company_keeps_an_admin(shop: Shop, people: People) -> None:
     problem(shop.ask("DELETE", path, headers=admin.headers), 409, "last_company_admin")
 
 
+def test_company_whose_admin_is_disabled_is_given_another_by_staff(shop: Shop, people: People) -> None:
+    company, admin = people.company_with_admin()
+    buyer = people.member(company, admin)
+    path = f"/api/companies/{company.id}/members/{buyer.user.id}"
+    headers = {**shop.as_staff, "if-match": '"1"'}
+    problem(shop.ask("PATCH", path, {"role": "admin"}, headers=headers), 403, "not_a_company_admin")
+    people.change(admin, {"disabled": True})
+    made = shop.ask("PATCH", path, {"role": "admin"}, headers=headers)
+    assert (made.status_code, made.json()["role"]) == (200, "admin"), made.text
+    assert people.invite(company, buyer, people.customer().user.email).status == "active"
+
+
 def test_removed_member_is_no_buyer_any_more(shop: Shop, people: People) -> None:
     company, admin = people.company_with_admin()
     member = people.member(company, admin)

@@ -18,7 +18,7 @@ LIMIT = {"amount": 100, "currency": "IDR"}
 
 def test_new_account_says_where_it_is_and_its_version() -> None:
     response = Client().ask("POST", "/api/auth/register", json_body={**SIGN_IN, "name": " Siti "})
-    assert response.headers["location"] == f"/api/users/{USER_IDS['customer']}"
+    assert response.headers["location"] == "/api/users/me"
     assert response.headers["etag"].startswith('"1-')
     assert told(response)["name"] == "Siti"
     assert "company_id" not in told(response)
@@ -208,7 +208,7 @@ def test_rejection_needs_a_reason() -> None:
 def test_new_member_says_where_he_is_and_how_he_registers() -> None:
     body = {"email": "budi@example.com", "role": "buyer", "spending_limit": LIMIT}
     response = Client().ask("POST", f"{COMPANY}/members", json_body=body, token=BUYER)
-    assert response.headers["location"] == MEMBER
+    assert response.headers["location"] == COMPANY
     assert told(response)["invitation_token"] == "invitation"
 
 

@@ -76,6 +76,16 @@ def test_nobody_is_invited_to_a_company_that_is_not_approved() -> None:
     assert world.seen(company.id, "ani").version == 2
 
 
+def test_who_has_no_approved_company_is_not_told_who_belongs_to_another() -> None:
+    world = World()
+    world.approved("ani")
+    world.accounts("budi", "citra")
+    company = world.founded("citra", tax_id="2")
+    for person in ("ani", "budi", "stranger"):
+        with pytest.raises(CompanyNotApproved):
+            world.add("citra", company.id, person)
+
+
 def test_members_are_the_matter_of_the_companys_admins() -> None:
     world = World()
     company_id = world.approved("ani")
@@ -196,6 +206,54 @@ def test_disabled_admin_is_not_one_who_is_left() -> None:
     assert [each.user_id for each in world.seen(company_id, "ani").members] == [user("ani")]
 
 
+def test_staff_give_an_admin_to_a_company_whose_own_cannot_act() -> None:
+    world = World()
+    company_id = world.approved("ani")
+    world.account("budi")
+    world.add("ani", company_id, "budi", "buyer", idr(500))
+    with pytest.raises(NotACompanyAdmin):
+        run(world.staff.change_member(_made_admin(company_id, user("budi"))))
+    world.disable("ani")
+    changed = run(world.staff.change_member(_made_admin(company_id, user("budi"))))
+    assert (changed.role, changed.spending_limit, changed.version) == ("admin", idr(500), 2)
+    data = told(company_id, "admin", {"amount": 500, "currency": "IDR"})
+    assert world.audit()[-1] == ("company.member_changed", user("somebody"), user("budi"), data)
+    with pytest.raises(NotACompanyAdmin):
+        run(world.staff.change_member(_made_admin(company_id, user("budi"), version=2)))
+    world.remove("budi", company_id, user("ani"))
+    assert world.add("budi", company_id, "citra").status == "invited"
+
+
+def test_staff_do_nothing_else_in_a_company_whose_admin_cannot_act() -> None:
+    world = World()
+    company_id = world.approved("ani")
+    world.accounts("budi", "citra")
+    for person in ("budi", "citra"):
+        world.add("ani", company_id, person)
+    invited = world.add("ani", company_id, "stranger").user_id
+    for person in ("ani", "citra"):
+        world.disable(person)
+    seen = world.seen(company_id, "budi")
+    makes_admin = _made_admin(company_id, user("budi"))
+    refused: list[tuple[contract.ChangeMember, type[Exception]]] = [
+        (makes_admin.model_copy(update={"role": "approver"}), NotACompanyAdmin),
+        (makes_admin.model_copy(update={"role": None}), NotACompanyAdmin),
+        (makes_admin.model_copy(update={"keeps_limit": False}), NotACompanyAdmin),
+        (makes_admin.model_copy(update={"expected_version": 2}), StaleMember),
+        (_made_admin(company_id, user("citra")), LastCompanyAdmin),
+        (_made_admin(company_id, invited), LastCompanyAdmin),
+        (_made_admin(company_id, user("nobody")), MemberNotFound),
+    ]
+    for change, refusal in refused:
+        with pytest.raises(refusal):
+            run(world.staff.change_member(change))
+    for person in ("budi", "citra"):
+        with pytest.raises(NotACompanyAdmin):
+            run(world.companies(person).change_member(makes_admin))
+    assert run(world.staff.change_member(_made_admin(company_id, user("ani")))).version == 1
+    assert world.seen(company_id, "budi") == seen
+
+
 def test_who_leaves_or_is_sent_away_is_free_and_sees_the_company_no_more() -> None:
     world = World()
     company_id = world.approved("ani")
@@ -245,3 +303,9 @@ def told(company_id: str, role: str, limit: JsonValue) -> dict[str, JsonValue]:
 
 def _invitation(company_id: str) -> contract.AddMember:
     return contract.AddMember(company_id=company_id, member=contract.NewMember(email=email("x"), role="buyer"))
+
+
+def _made_admin(company_id: str, user_id: str, version: int = 1) -> contract.ChangeMember:
+    return contract.ChangeMember(
+        company_id=company_id, user_id=user_id, expected_version=version, role="admin", keeps_limit=True
+    )

@@ -14,6 +14,7 @@ from tests.unit.user.account_world import (
     CountingHasher,
     World,
     claims,
+    email,
     run,
     verified,
 )
@@ -197,6 +198,29 @@ def test_success_forgets_the_failures_from_the_same_place() -> None:
                 world.sign_in("Ann", "wrong password")
         world.sign_in("Ann")
     assert world.rows("SELECT id FROM sign_in_attempts") == []
+
+
+def test_guess_at_another_account_counts_whatever_ones_own_sign_ins_at_that_moment_forget() -> None:
+    world = World()
+    for name in ("Ann", "Eve"):
+        world.register(name)
+
+    async def meanwhile() -> None:
+        own = contract.SignInFrom(email=email("Eve"), password=PASSWORD, address="192.0.2.1")
+        await world.guest.sign_in(own)
+        with pytest.raises(InvalidCredentials):
+            await world.guest.sign_in(contract.SignInFrom(email=email("Ann"), password="a guess", address=own.address))
+
+    class WhileVerifying(CountingHasher):
+        def verify(self, password_hash: str, password: str) -> bool:
+            if self.work == 0:
+                world.database.meanwhile = meanwhile
+            return super().verify(password_hash, password)
+
+    world.hasher = WhileVerifying()
+    world.guest = world.accounts("guest", "nobody")
+    world.sign_in("Eve")
+    assert len(world.rows("SELECT id FROM sign_in_attempts")) == 1
 
 
 def test_fault_of_ours_after_the_right_password_locks_nobody_out() -> None:

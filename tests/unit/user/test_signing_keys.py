@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 
 import jwt
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -11,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from shared_kernel.contracts import user as contract
 from shared_kernel.contracts.model import Nothing
 from tests.unit.user.account_world import NO_USER, OVERLAP_SECONDS, TOKEN_SECONDS, World, claims, run, verified
-from user.domain.signing_key import LEEWAY_SECONDS, SigningKey, shown, signing
+from user.domain.errors import TooManyRotations
+from user.domain.signing_key import LEEWAY_SECONDS, MOST_KEYS, SigningKey, shown, signing
 
 STAYS_SECONDS = OVERLAP_SECONDS + TOKEN_SECONDS + LEEWAY_SECONDS
 
@@ -55,6 +57,19 @@ def test_of_two_first_keys_that_are_made_at_once_one_is_kept() -> None:
     assert len(world.rows("SELECT id FROM signing_keys")) == 1
 
 
+def test_sign_in_that_began_before_the_first_key_was_made_is_signed_by_it() -> None:
+    world = World()
+    world.register("Ann")
+
+    async def meanwhile() -> None:
+        world.wait(5)
+        await world.identities.get_keys(Nothing())
+
+    world.database.meanwhile = meanwhile
+    tokens = world.sign_in("Ann")
+    assert [signed_by(tokens, world)] == ids(world)
+
+
 def test_new_key_is_shown_for_the_overlap_before_it_signs_and_the_old_one_as_long_as_its_last_token() -> None:
     world = World()
     world.register("Ann")
@@ -77,6 +92,25 @@ def test_rotation_is_audited() -> None:
     world = World()
     new = rotate(world)[-1]
     assert world.audited("keys.rotated") == [("keys.rotated", NO_USER, new)]
+
+
+def test_so_many_keys_verify_at_a_time_and_no_more() -> None:
+    world = World()
+    for _ in range(MOST_KEYS - 1):
+        rotate(world)
+    full = ids(world)
+    assert len(full) == MOST_KEYS
+    with pytest.raises(TooManyRotations) as refusal:
+        rotate(world)
+    assert ids(world) == full
+    assert len(world.audited("keys.rotated")) == MOST_KEYS - 1
+    retry_after_seconds = refusal.value.details["retry_after_seconds"]
+    assert isinstance(retry_after_seconds, int)
+    world.wait(retry_after_seconds - 1)
+    with pytest.raises(TooManyRotations):
+        rotate(world)
+    world.wait(1)
+    rotate(world)
 
 
 def test_key_that_verifies_nothing_is_forgotten_with_its_private_half() -> None:
@@ -144,7 +178,10 @@ class KeysOverTime(RuleBasedStateMachine):
 
     @rule()
     def rotate(self) -> None:
-        rotate(self.world)
+        try:
+            rotate(self.world)
+        except TooManyRotations:
+            assert len(self.world.jwks()) == MOST_KEYS
 
     @rule(seconds=st.integers(1, OVERLAP_SECONDS - 2))
     def time_passes(self, seconds: int) -> None:

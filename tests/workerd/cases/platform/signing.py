@@ -4,6 +4,7 @@ import base64
 import json
 
 from shared_kernel.clock import rfc3339
+from shared_kernel.errors import Fault
 from shared_kernel.sql import Database, Statement
 from tests.workerd.cases.expecting import raises
 from tests.workerd.cases.scratch import NOW
@@ -34,6 +35,11 @@ async def test_a_private_key_is_kept_sealed_and_opens_with_its_secret_only() -> 
     assert len(await vault.sign(key, b"")) == 64
     with raises(Exception):
         await WebCryptoVault("another secret").sign(key, b"")
+
+
+async def test_under_an_empty_secret_nothing_is_sealed() -> None:
+    with raises(Fault):
+        await WebCryptoVault("").make(NOW)
 
 
 async def test_a_sealed_key_cannot_be_put_in_anothers_place() -> None:

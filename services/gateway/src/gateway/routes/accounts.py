@@ -26,7 +26,7 @@ _KEYS_KEPT = {"cache-control": "public, max-age=60"}
 async def register(asked: Asked[Register]) -> Response:
     """A new account, of a customer; with the token of an invitation it is a member of the company at once."""
     user = await asked.ask(Accounts).register(asked.input)
-    answer = json_of(user, 201, {"location": f"/api/users/{user.id}"})
+    answer = json_of(user, 201, {"location": "/api/users/me"})
     return answer.having({"etag": entity_tag(user.version, answer.text or "")})
 
 

@@ -70,11 +70,14 @@ async def add_member(asked: Asked[NewMember]) -> Response:
     """An account is a member at once; an unknown address is invited by the token that this answer tells once."""
     company_id = asked.path["id"]
     member = await asked.ask(Companies).add_member(AddMember(company_id=company_id, member=asked.input))
-    return _tagged(member, 201, f"/api/companies/{company_id}/members/{member.user_id}")
+    return _tagged(member, 201, f"/api/companies/{company_id}")
 
 
 async def change_member(asked: Asked[MemberChanges]) -> Response:
-    """A member's role and spending limit, if he still is as its author saw him; a limit of null is none."""
+    """A member's role and spending limit, if he still is as its author saw him; a limit of null is none.
+
+    Staff can make a member admin of a company that has no admin who can act.
+    """
     sent = asked.input
     change = ChangeMember(
         company_id=asked.path["id"],
@@ -164,7 +167,7 @@ ROUTES = (
     Route(
         "PATCH",
         "/api/companies/{id}/members/{user_id}",
-        "company:use",
+        "account:use",
         change_member,
         MemberChanges,
         "Change a member of a company",

@@ -95,10 +95,10 @@ class Accounts:
         """A new session; InvalidCredentials, TooManySignIns."""
         now = self._clock()
         origin = Origin.of(request.email, request.address)
-        attempt = await self._attempts.begin(origin, self._terms.limits, now)
+        await self._attempts.begin(origin, self._terms.limits, now)
         account = await self._verified(request)
         # From here on it was no guess: what goes wrong on our side must not lock anybody out.
-        await self._attempts.succeeded(attempt, origin)
+        await self._attempts.succeeded(origin)
         answer = await self._opened(account, request.password, now)
         if answer is None:
             # A sign-in at the same moment may have renewed the hash, which happens once.
@@ -158,10 +158,10 @@ class Accounts:
         account = await self._account(self._principal.id)
         # Where the caller is does not matter here: he is counted by his account, as if that were a place of its own.
         origin = Origin.of(account.email, account.id)
-        attempt = await self._attempts.begin(origin, self._terms.limits, now)
+        await self._attempts.begin(origin, self._terms.limits, now)
         if not self._passwords.verified(account, request.current_password):
             raise WrongPassword
-        await self._attempts.succeeded(attempt, origin)
+        await self._attempts.succeeded(origin)
         password_hash = self._passwords.chosen(request.new_password, account.email, account.name)
         told = Told([entry("user.password_changed", account.id, account.id, now)])
         kept = self._principal.session_id

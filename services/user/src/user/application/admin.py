@@ -70,7 +70,7 @@ class Admin:
         return _page(await self._directory.audit(request, _after(request.cursor, AUDIT_ORDER)), request.limit)
 
     async def rotate_keys(self, request: Nothing) -> Json:
-        """The JWKS with the new key."""
+        """The JWKS with the new key; TooManyRotations."""
         self._call.principal.require("keys:rotate")
         return await self._keyring.rotate(self._call.principal.id, self._clock())
 

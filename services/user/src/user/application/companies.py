@@ -99,9 +99,10 @@ class Companies:
 
     async def change_member(self, request: contract.ChangeMember) -> contract.Member:
         """The member after the change; MemberNotFound, StaleMember, LastCompanyAdmin."""
+        only_makes_admin = request.role == "admin" and request.keeps_limit
 
         async def attempt(now: datetime) -> contract.Member:
-            before = await self._administered(request.company_id)
+            before = await (self._led if only_makes_admin else self._administered)(request.company_id)
             one = before.member(request.user_id)
             limit = one.spending_limit if request.keeps_limit else request.spending_limit
             changed = one.changed(request.expected_version, request.role or one.role, limit)
@@ -136,6 +137,14 @@ class Companies:
         if not company.has_admin(self._principal.id):
             raise NotACompanyAdmin
         return company
+
+    async def _led(self, company_id: str) -> Company:
+        """The company for those who may give it an admin: its own, and staff where none of these can act."""
+        if self._principal.may("companies:review"):
+            company = await self._seen(company_id)
+            if not company.is_led:
+                return company
+        return await self._administered(company_id)
 
     def _actor(self, now: datetime) -> Actor:
         return Actor(self._principal.id, now, self._call.traceparent)

@@ -116,12 +116,12 @@ class Sessions(Protocol):
 class Attempts(Protocol):
     """The attempts to sign in that are remembered."""
 
-    async def begin(self, origin: Origin, limits: Limits, now: datetime) -> int:
-        """Count an attempt, and answer its number; TooManySignIns."""
+    async def begin(self, origin: Origin, limits: Limits, now: datetime) -> None:
+        """Count an attempt; TooManySignIns."""
         ...
 
-    async def succeeded(self, number: int, origin: Origin) -> None:
-        """Forget this attempt, and those for the same account from the same address."""
+    async def succeeded(self, origin: Origin) -> None:
+        """Forget the attempts at this account from this address."""
         ...
 
 

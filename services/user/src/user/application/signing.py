@@ -1,7 +1,7 @@
 """Signing: which access tokens are given out, which keys are shown, and how a key is replaced."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from shared_kernel.errors import Fault
@@ -11,8 +11,9 @@ from user.application.ports import KeyVault, SigningKeys, Told
 from user.domain import access_token
 from user.domain.account import Account
 from user.domain.audit import entry
+from user.domain.errors import TooManyRotations
 from user.domain.session import Session
-from user.domain.signing_key import SigningKey, shown, signing, succession
+from user.domain.signing_key import LEEWAY_SECONDS, SigningKey, seconds_until_room, shown, signing, succession
 
 
 class TokenTerms(NamedTuple):
@@ -63,8 +64,10 @@ class Keyring:
         return _jwks(await self._made(now), now)
 
     async def rotate(self, actor_id: str, now: datetime) -> Json:
-        """Make the next key, and say when the one before verifies no more: the JWKS after it."""
-        await self._made(now)
+        """Make the next key, and say when the one before verifies no more: the JWKS after it; TooManyRotations."""
+        wait_seconds = seconds_until_room(await self._made(now), now)
+        if wait_seconds > 0:
+            raise TooManyRotations(wait_seconds)
         following = succession(now, self._terms.key_overlap_seconds, self._terms.access_token_seconds)
         key = await self._vault.make(following.signs_from)
         told = Told([entry("keys.rotated", actor_id, key.id, now, {"signs_from": key.signs_from})])
@@ -83,7 +86,8 @@ class Keyring:
         keys = await self._keys.all()
         if keys:
             return keys
-        first = await self._vault.make(now)
+        # Who came a little before it was made, and comes to sign after, must not find it too early to sign.
+        first = await self._vault.make(now - timedelta(seconds=LEEWAY_SECONDS))
         return [first] if await self._keys.add_first(first) else await self._keys.all()
 
 

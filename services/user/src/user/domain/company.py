@@ -144,6 +144,11 @@ class Company:
         """Whether this is one of its admins."""
         return any(each.user_id == user_id and each.is_admin for each in self.members)
 
+    @property
+    def is_led(self) -> bool:
+        """Whether one of its admins can act."""
+        return any(each.is_admin for each in self.members)
+
     def members_since(self, before: "Company | None") -> MembersSince:
         """Who is gone, who changed, and who is new."""
         known = {} if before is None else {each.user_id: each for each in before.members}
@@ -169,6 +174,8 @@ class Company:
 
         CompanyNotApproved, AlreadyAMember, CompanyFull, NegativeAmount.
         """
+        # First of all: whose company nobody has looked at is not told which accounts belong to another one.
+        self._require_approved()
         if account.company_id is not None:
             raise AlreadyAMember("this account is a member of a company already")
         new = Member(
@@ -186,6 +193,7 @@ class Company:
 
     def inviting(self, new: Member, at: datetime) -> "Company":
         """The company with one who is invited; CompanyNotApproved, AlreadyAMember, CompanyFull, NegativeAmount."""
+        self._require_approved()
         if any(each.email == new.email for each in self.members):
             raise AlreadyAMember("this address was invited; to invite it anew, take the invitation back first")
         _checked(new.spending_limit)
@@ -197,7 +205,9 @@ class Company:
         if member == before:
             return self
         members = tuple(member if each is before else each for each in self.members)
-        return self._keeping_an_admin(before, self._changed(at, replace(self, members=members)))
+        changed = self._changed(at, replace(self, members=members))
+        # Where none of its admins can act, who is made one has to be able to.
+        return self._keeping_an_admin(member if member.role == "admin" else before, changed)
 
     def without(self, user_id: str, at: datetime) -> "Company":
         """The company without a member, or without one who was invited; MemberNotFound, LastCompanyAdmin."""
@@ -205,17 +215,19 @@ class Company:
         members = tuple(each for each in self.members if each is not gone)
         return self._keeping_an_admin(gone, self._changed(at, replace(self, members=members)))
 
-    def _with(self, new: Member, kept: Iterable[Member], at: datetime) -> "Company":
+    def _require_approved(self) -> None:
         if self.status != "approved":
             raise CompanyNotApproved(f"the company is {self.status}: nobody can be invited to it")
+
+    def _with(self, new: Member, kept: Iterable[Member], at: datetime) -> "Company":
         members = (*kept, new)
         if len(members) > MOST_MEMBERS:
             raise CompanyFull(f"a company has at most {MOST_MEMBERS} members", details={"limit": MOST_MEMBERS})
         return self._changed(at, replace(self, members=members))
 
-    def _keeping_an_admin(self, before: Member, changed: "Company") -> "Company":
+    def _keeping_an_admin(self, one: Member, changed: "Company") -> "Company":
         """Whoever is no admin may always go, even where no admin is left who can act."""
-        if before.role == "admin" and before.status == "active" and not any(each.is_admin for each in changed.members):
+        if one.role == "admin" and not changed.is_led:
             raise LastCompanyAdmin
         return changed
 

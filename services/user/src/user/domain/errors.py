@@ -87,6 +87,18 @@ class WrongPassword(Forbidden):
         super().__init__("the current password is not the right one")
 
 
+class TooManyRotations(TooManyRequests):
+    """As many keys verify as may; the next one is made when the oldest of them has no token left."""
+
+    code = "too_many_rotations"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"the signing key was replaced too often; try again in {retry_after_seconds} seconds",
+            details={"retry_after_seconds": retry_after_seconds},
+        )
+
+
 class TooManySignIns(TooManyRequests):
     """Too many attempts failed; the right password is not taken either until the oldest of them is forgotten."""
 

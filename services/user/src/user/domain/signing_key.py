@@ -4,6 +4,7 @@ A new key is shown in the JWKS for a while before it signs, and the one before i
 it signed last is good: whoever reads the JWKS knows every key that he can meet.
 """
 
+import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -15,6 +16,10 @@ from shared_kernel.contracts.model import Message
 
 LEEWAY_SECONDS = 60
 """By how much the clocks of those who sign and of those who verify may differ."""
+
+
+MOST_KEYS = 10
+"""That verify at a time: a verifier reads no set of any length, and the gateway the first twenty keys of one."""
 
 
 class SigningKey(Message):
@@ -55,6 +60,14 @@ def signing(keys: Sequence[SigningKey], now: datetime) -> SigningKey | None:
     """
     due = [key for key in keys if key.signs_from <= rfc3339(now) and key.verifies(now)]
     return max(due, key=lambda key: (key.verifies_until is None, key.verifies_until or "", key.id), default=None)
+
+
+def seconds_until_room(keys: Sequence[SigningKey], now: datetime) -> int:
+    """In how many seconds one more key may be made: 0 unless MOST_KEYS verify."""
+    ends = sorted(key.verifies_until for key in keys if key.verifies_until is not None and key.verifies(now))
+    if len(ends) + 1 < MOST_KEYS:
+        return 0
+    return math.ceil((datetime.fromisoformat(ends[-(MOST_KEYS - 1)]) - now).total_seconds())
 
 
 def shown(keys: Sequence[SigningKey], now: datetime) -> list[SigningKey]:

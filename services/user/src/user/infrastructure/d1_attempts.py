@@ -12,7 +12,6 @@ INSERT INTO sign_in_attempts (account, address, at_ms) SELECT ?1, ?2, ?3 WHERE
   (SELECT count(*) FROM sign_in_attempts WHERE account = ?1 AND address = ?2 AND at_ms > ?4) < ?5
   AND (SELECT count(*) FROM sign_in_attempts WHERE account = ?1 AND at_ms > ?4) < ?6
   AND (SELECT count(*) FROM sign_in_attempts WHERE address = ?2 AND at_ms > ?4) < ?7
-RETURNING id
 """
 # The newest attempts up to a limit: the oldest of these is the one that must be forgotten before the next may begin.
 _BLOCKING = """
@@ -31,18 +30,18 @@ class D1Attempts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def begin(self, origin: Origin, limits: Limits, now: datetime) -> int:
+    async def begin(self, origin: Origin, limits: Limits, now: datetime) -> None:
         """Insert an attempt where every limit leaves room for it; TooManySignIns."""
         now_ms = to_milliseconds(now)
         allowed = (limits.together, limits.per_account, limits.per_address)
         since_ms = limits.window_starts_ms(now_ms)
         (outcome,) = await self._database.batch([Statement(_BEGIN, (*origin, now_ms, since_ms, *allowed))])
-        if outcome.rows:
-            return int(outcome.rows[0]["id"] or 0)
+        if outcome.changes:
+            return
         (blocking,) = await self._database.rows(_BLOCKING, *origin, *allowed)
         raise TooManySignIns(limits.retry_after_seconds(int(blocking["at_ms"] or 0), now_ms))
 
-    async def succeeded(self, number: int, origin: Origin) -> None:
-        """Delete the attempt, and all of the same origin."""
-        delete = "DELETE FROM sign_in_attempts WHERE id = ? OR (account = ? AND address = ?)"
-        await self._database.batch([Statement(delete, (number, *origin))])
+    async def succeeded(self, origin: Origin) -> None:
+        """Delete all of the origin; not by their ids, which SQLite gives again to later attempts of others."""
+        delete = "DELETE FROM sign_in_attempts WHERE account = ? AND address = ?"
+        await self._database.batch([Statement(delete, origin)])

@@ -13,6 +13,7 @@ import js
 from pyodide.ffi import to_js
 
 from shared_kernel.clock import rfc3339
+from shared_kernel.errors import Fault
 from shared_kernel.ids import new_id
 from user.domain.signing_key import SigningKey
 
@@ -66,6 +67,9 @@ class WebCryptoVault:
         return bytes(plain.to_bytes())
 
     async def _sealing_key(self, salt: bytes, use: str) -> Any:
+        # HKDF takes an empty secret too, and whoever reads the database could then open every key.
+        if not self._secret:
+            raise Fault("SIGNING_KEY_SECRET is empty")
         secret = await js.crypto.subtle.importKey("raw", to_js(self._secret), "HKDF", False, to_js(["deriveKey"]))
         derivation = _object({"name": "HKDF", "hash": "SHA-256", "salt": to_js(salt), "info": to_js(_PURPOSE)})
         form = _object({"name": "AES-GCM", "length": 256})
