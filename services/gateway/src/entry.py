@@ -14,7 +14,7 @@ from gateway.app import Gateway, Surroundings
 from gateway.cache import Fallback
 from gateway.http import Request, Response, split_url
 from gateway.identity import Callers
-from gateway.infrastructure.edge import EdgeCache, is_within_limit, verify_ed25519
+from gateway.infrastructure.edge import EdgeCache, is_within_limit, limiter_of, verify_ed25519
 from gateway.infrastructure.parts import WorkerParts
 from gateway.limits import Limits, Quota
 from gateway.routes import ROUTES
@@ -49,7 +49,7 @@ _GATEWAY = Gateway(
         callers=Callers(verify_ed25519),
         limits=Limits(is_within_limit, system_clock),
         fallback=Fallback(EdgeCache(), wait_until, system_clock),
-        parts=WorkerParts(_BREAKERS),
+        parts=WorkerParts(_BREAKERS, [limiter_of(limit) for limit in LIMITS]),
     ),
     system_clock,
 )
@@ -137,7 +137,7 @@ def _quotas() -> Mapping[Limit, Quota]:
     quotas: dict[Limit, Quota] = {}
     for limit in LIMITS:
         try:
-            quotas[limit] = Quota.of(setting(f"LIMIT_{limit.upper()}_QUOTA"))
+            quotas[limit] = Quota.of(setting(f"{limiter_of(limit)}_QUOTA"))
         except (KeyError, ValueError):
             # As with a limiter that is broken: the shop stays open.
             _log.exception("requests of the class %s are not limited", limit)

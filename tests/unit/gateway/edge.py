@@ -13,7 +13,7 @@ from shared_kernel.result import Err, Ok, encode
 from shared_kernel.rpc import Call, CircuitBreaker
 from tests.unit.gateway.shop import Shop
 
-OTHER_PARTS = ("LIMIT_READ", "LIMIT_WRITE", "LIMIT_SIGN_IN", "LIMIT_CHECKOUT", "CACHE", "ASSETS")
+OTHER_PARTS = ("LIMIT_READ", "LIMIT_WRITE", "LIMIT_SIGN_IN", "LIMIT_CHECKOUT", "LIMIT_WEBHOOK", "CACHE", "ASSETS")
 
 
 @dataclass

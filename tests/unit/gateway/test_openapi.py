@@ -83,4 +83,4 @@ def test_every_error_is_a_problem_document() -> None:
 def test_version_to_match_is_described_as_the_tag_that_it_is() -> None:
     (header,) = [each for each in operation("patch", "/api/users/me")["parameters"] if each["in"] == "header"]
     assert header["required"]
-    assert header["schema"]["pattern"] == '^"[1-9][0-9]{0,14}(-[0-9a-f]{16})?"$'
+    assert header["schema"]["pattern"] == '^(W/)?"[1-9][0-9]{0,14}(-[0-9a-f]{16})?"$'

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.routes import ROUTES
 from gateway.routing import Router
-from tests.unit.gateway.client import STAFF_TOKEN, Client, told
+from tests.unit.gateway.client import STAFF_TOKEN, Client, problem_of, told
 from tests.unit.gateway.companies import NEW_COMPANY
 from tests.unit.gateway.people import PASSWORD
 from tests.unit.gateway.shop import (
@@ -119,6 +119,13 @@ def test_every_route_has_a_good_request() -> None:
     router = Router(ROUTES)
     asked = {router.find(method, target.partition("?")[0])[0] for _, method, target, *_ in GOOD}
     assert asked == set(ROUTES)
+
+
+@pytest.mark.parametrize("path", ["/openapiXjson", "/Xwell-known/jwks.json", "/.well-known/jwks-json", "/health\n"])
+def test_path_that_differs_in_a_character_leads_nowhere(path: str) -> None:
+    client = Client()
+    problem_of(client.ask("GET", path), 404, "not_found")
+    assert client.shop.asked == []
 
 
 def test_list_is_passed_on_as_the_service_wrote_it() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared_kernel.errors import Fault, Unavailable
+from shared_kernel.errors import Fault, NotFound, Unavailable
 from tests.unit.gateway.client import Chunks, Client, problem_of, told
 from tests.unit.gateway.shop import ORDER_TOKEN, PAYMENT_ID, WEBHOOK_ID, Shop
 
@@ -89,6 +89,14 @@ def test_secret_of_the_path_is_not_in_the_log_nor_in_the_answer(
         assert "the-secret" not in text
         assert "the body" not in text
     assert told(response)["instance"] == "/api/webhooks/mpesa/***"
+
+
+def test_refusal_to_run_a_webhook_says_for_which_path() -> None:
+    path = f"/api/webhooks/{WEBHOOK_ID}/run"
+    refused = Client(Shop(failures={f"run_webhook {WEBHOOK_ID}": NotFound("there is no such webhook")})).as_staff(
+        "POST", path
+    )
+    assert (refused.status, told(refused)["instance"]) == (404, path)
 
 
 def test_run_and_list_are_for_staff() -> None:

@@ -4,9 +4,11 @@ import asyncio
 import json
 import logging
 import sys
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import pytest
+from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from shared_kernel.log_lines import log_line
 from shared_kernel.tracing import present_trace_id, present_traceparent, traced
@@ -53,6 +55,24 @@ def test_exception_goes_with_its_traceback() -> None:
     except ValueError:
         record = logging.LogRecord("order", logging.ERROR, "", 0, "no", (), sys.exc_info())
     assert "ValueError: broken" in json.loads(log_line(record, "order"))["exception"]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a service keeps, and checks when it reads it."""
+
+    address: Annotated[str, StringConstraints(pattern="^[A-Za-z .0-9]+$")]
+
+
+def test_traceback_of_a_validation_does_not_show_what_it_refused() -> None:
+    stored = {"address": "Jl. Rahasia, input_type=\n7"}
+    try:
+        TypeAdapter(Stored).validate_python(stored)
+    except ValidationError:
+        record = logging.LogRecord("order", logging.ERROR, "", 0, "no", (), sys.exc_info())
+    line = log_line(record, "order")
+    assert "string_pattern_mismatch" in line
+    assert "Rahasia" not in line
 
 
 def test_line_carries_the_trace_within_and_none_after() -> None:

@@ -3,6 +3,9 @@
 The entity tag of a thing is its version in quotes (`"3"`), followed by a digest of its text where the same version is
 not shown alike to everyone, or holds what changes by itself (`"3-1f0e..."`): a price that depends on who asks, a role
 that comes with a company. `If-None-Match` compares all of it, `If-Match` the version alone.
+
+Whatever compresses an answer on its way makes its tag weak (`W/"3"`), as Cloudflare does for every client that takes
+gzip (Cache, "ETag headers"). So the mark is no reason to refuse a change: it says nothing of the version.
 """
 
 import re
@@ -12,8 +15,8 @@ from gateway.problems import Malformed, PreconditionRequired
 from shared_kernel.errors import PreconditionFailed
 
 _TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
-VERSION_TAG_PATTERN = r'^"[1-9][0-9]{0,14}(-[0-9a-f]{16})?"$'
-_VERSION_TAG = re.compile(r'"([1-9][0-9]{0,14})(?:-[0-9a-f]{16})?"')
+VERSION_TAG_PATTERN = r'^(W/)?"[1-9][0-9]{0,14}(-[0-9a-f]{16})?"$'
+_VERSION_TAG = re.compile(r'(?:W/)?"([1-9][0-9]{0,14})(?:-[0-9a-f]{16})?"')
 IDEMPOTENCY_KEY_PATTERN = r"^[\x21-\x7e]{1,255}$"
 _KEY = re.compile(IDEMPOTENCY_KEY_PATTERN)
 
@@ -35,7 +38,7 @@ def expected_version(if_match: str | None) -> int:
     """The version that the change is for.
 
     PreconditionRequired without the header; Malformed unless it is one entity tag; PreconditionFailed for
-    a tag that no version ever had, as a weak one.
+    a tag that no version ever had.
     """
     if if_match is None:
         raise PreconditionRequired("say with If-Match which version you have seen, as its ETag")

@@ -144,9 +144,7 @@ class Router:
             if route.method in methods:
                 raise ValueError(f"two routes for {route.method} {route.path}")
             methods[route.method] = route
-        self._patterns = [
-            (re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path)), methods) for path, methods in self._paths.items()
-        ]
+        self._patterns = [(_pattern(path), methods) for path, methods in self._paths.items()]
 
     def find(self, method: str, path: str) -> tuple[Route[Any], dict[str, str]]:
         """The route and its path's parameters, GET's for HEAD; NotFound, MethodNotAllowed."""
@@ -164,23 +162,35 @@ class Router:
         """The path as it may be logged."""
         for pattern, _ in self._patterns:
             match = pattern.fullmatch(path)
-            if match is not None and "secret" in match.groupdict():
-                return f"{path[: match.start('secret')]}***{path[match.end('secret') :]}"
+            if match is not None and _parameters(match) is not None:
+                if "secret" in match.groupdict():
+                    return f"{path[: match.start('secret')]}***{path[match.end('secret') :]}"
+                return path
         return path
 
     def _at(self, path: str) -> tuple[dict[str, Route[Any]], dict[str, str]]:
         for pattern, methods in self._patterns:
             match = pattern.fullmatch(path)
-            if match is not None:
-                parameters = {name: unquote(value) for name, value in match.groupdict().items()}
-                if all(_fits(name, value) for name, value in parameters.items()):
-                    return methods, parameters
+            parameters = None if match is None else _parameters(match)
+            if parameters is not None:
+                return methods, parameters
         raise NotFound("there is nothing at this path")
 
 
 def is_for_id(name: str) -> bool:
     """Whether a path's parameter of this name holds an id."""
     return name == "id" or name.endswith("_id")
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    parts = re.split(r"{(\w+)}", path)
+    return re.compile("".join(f"(?P<{part}>[^/]+)" if n % 2 else re.escape(part) for n, part in enumerate(parts)))
+
+
+def _parameters(match: re.Match[str]) -> dict[str, str] | None:
+    """The path's parameters; None where one of them cannot be what its name says."""
+    parameters = {name: unquote(value) for name, value in match.groupdict().items()}
+    return parameters if all(_fits(name, value) for name, value in parameters.items()) else None
 
 
 def _fits(name: str, value: str) -> bool:

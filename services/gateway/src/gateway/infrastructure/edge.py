@@ -10,9 +10,14 @@ from pyodide.ffi import JsException, jsnull, to_js
 from shared_kernel.cloudflare import bindings
 
 
+def limiter_of(limit: str) -> str:
+    """The name of the binding that limits this class of requests."""
+    return f"LIMIT_{limit.upper()}"
+
+
 async def is_within_limit(limit: str, key: str) -> bool:
     """Count a request by the binding of its class; AttributeError or JsException when that cannot be asked."""
-    outcome = await getattr(bindings(), f"LIMIT_{limit.upper()}").limit(_object({"key": key}))
+    outcome = await getattr(bindings(), limiter_of(limit)).limit(_object({"key": key}))
     return bool(outcome.success)
 
 

@@ -1,6 +1,6 @@
 """A look at the gateway's bindings: all of them are asked at once, so the slowest decides how long it takes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +12,6 @@ from shared_kernel.clock import system_clock, to_milliseconds
 from shared_kernel.cloudflare import bindings
 from shared_kernel.rpc import CircuitBreaker
 
-LIMITERS = ("LIMIT_READ", "LIMIT_WRITE", "LIMIT_SIGN_IN", "LIMIT_CHECKOUT")
 _CACHE = "CACHE"
 _ASSETS = "ASSETS"
 _ASSET = "https://assets.invalid/docs/swagger-ui.css"
@@ -21,17 +20,18 @@ _Look = tuple[str, int, str | None]
 
 @dataclass(frozen=True)
 class WorkerParts:
-    """The bindings of this Worker."""
+    """The bindings of this Worker; `limiters` are the names of those that limit rates."""
 
     breakers: Mapping[str, CircuitBreaker]
+    limiters: Sequence[str]
 
     async def look(self, services: Mapping[str, str], call: str, timeout_ms: int) -> Mapping[str, _Look]:
         """How every part is, and what the services say of their health."""
-        needed = {**services, **{name: name for name in (*LIMITERS, _ASSETS)}}
+        needed = {**services, **{name: name for name in (*self.limiters, _ASSETS)}}
         env = bindings()
         missing = {name for name, binding in needed.items() if getattr(env, binding, None) is None}
         tries: dict[str, Callable[[], Any]] = {_CACHE: _try_cache, _ASSETS: _try_assets}
-        tries |= {name: partial(_try_limiter, name) for name in LIMITERS}
+        tries |= {name: partial(_try_limiter, name) for name in self.limiters}
         tries |= {name: partial(_try_service, binding, call) for name, binding in services.items()}
         looks: dict[str, _Look] = dict.fromkeys(missing, ("missing", 0, None))
         return looks | await _settled({name: ask for name, ask in tries.items() if name not in missing}, timeout_ms)
