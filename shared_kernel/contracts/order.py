@@ -256,8 +256,8 @@ class Orders(Protocol):
         ...
 
     async def list_own_orders(self, request: ListOrders) -> Json:
-        """As `Admin.list_orders`, of the caller's own orders, for a buyer those of his company; Unauthenticated for a
-        guest."""
+        """As `Admin.list_orders`, of the caller's own orders, for a buyer those of his company too; Unauthenticated for
+        a guest."""
         ...
 
     async def approve_order(self, request: ApproveOrder) -> Order:

@@ -205,7 +205,7 @@ class Catalogue(Protocol):
         ...
 
     async def list_products(self, request: ListProducts) -> Json:
-        """`{"items": [Product], "next_cursor": str | null}`; Invalid `invalid_cursor`, `query_too_long`."""
+        """`{"items": [Product], "next_cursor": str | null}`; Invalid `invalid_cursor`."""
         ...
 
     async def list_categories(self, request: Nothing) -> Json:

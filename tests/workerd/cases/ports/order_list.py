@@ -135,10 +135,11 @@ async def test_everybody_pages_through_his_own_orders(order_db: Database) -> Non
                 break
         return seen
 
-    assert await names(Owner("customer", "usr_1")) == ["b", "a"]
-    assert await names(Owner("company", "com_1")) == ["c", "b"]
-    assert await names(Owner("company", "com_1"), "b@example.com") == ["b"]
-    assert await names(Owner("customer", "com_1")) == []
+    assert await names(Owner("usr_1")) == ["b", "a"]
+    assert await names(Owner("usr_1", "com_1")) == ["c", "b", "a"]
+    assert await names(Owner("usr_2", "com_1")) == ["c", "b"]
+    assert await names(Owner("usr_2", "com_1"), "b@example.com") == ["b"]
+    assert await names(Owner("com_1", "usr_1")) == []
     assert len(json.loads(await orders.page(ListOrders()))["items"]) == len(owners)
 
 

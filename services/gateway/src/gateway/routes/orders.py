@@ -64,7 +64,7 @@ async def get_events(asked: Asked[Nothing]) -> Response:
 
 
 async def list_orders(asked: Asked[ListOrders]) -> Response:
-    """A page of the caller's own orders, for a buyer those of his company, and for staff of all."""
+    """A page of the caller's own orders, for a buyer those of his company too, and for staff of all."""
     if asked.principal.may("orders:manage"):
         return json_text(await asked.ask(Admin).list_orders(asked.input))
     return json_text(await asked.ask(Orders).list_own_orders(asked.input))

@@ -12,7 +12,8 @@ from shared_kernel.tracing import next_traceparent
 
 HOLDS_PER_BATCH = 25
 """An order has at most 100 products, so that the counters of a batch stay far below D1's 2 MB per parameter."""
-BATCHES_PER_SWEEP = 40
+BATCHES_PER_SWEEP = 30
+"""Each is of at most 28 statements, and a Worker may ask D1 for a thousand in one invocation (D1, limits)."""
 
 
 async def expire(

@@ -84,12 +84,9 @@ class Orders:
         return await self._aggregate(request.id).get_order(request)
 
     async def list_own_orders(self, request: ListOrders) -> Json:
-        """A page of the caller's orders, or of his company's, newest first."""
+        """A page of the caller's orders, and of his company's, newest first."""
         self._principal.require("account:use")
-        company_id = _company_of(self._principal)
-        if company_id is not None:
-            return await self._list.page(request, Owner("company", company_id))
-        return await self._list.page(request, Owner("customer", self._principal.id))
+        return await self._list.page(request, Owner(self._principal.id, _company_of(self._principal)))
 
     async def approve_order(self, request: ApproveOrder) -> Order:
         """Count the yes at the user service, which knows who may give it, then at the order.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from order.application.messages import (
     AnswerApproval,
@@ -102,10 +102,10 @@ class Aggregate(Protocol):
 
 
 class Owner(NamedTuple):
-    """Whose orders: those that a customer placed, or that were placed for a company."""
+    """Whose orders: those that somebody placed, and a buyer those that were placed for his company, too."""
 
-    kind: Literal["customer", "company"]
-    id: str
+    customer_id: str
+    company_id: str | None = None
 
 
 class OrderList(Protocol):

@@ -8,7 +8,7 @@ from shared_kernel.contracts.order import ListOrders, OrderSummary
 from shared_kernel.cursor import Cursor
 from shared_kernel.events import Event
 from shared_kernel.rpc import Json
-from shared_kernel.sql import Database, SqlValue, Statement
+from shared_kernel.sql import Database, Statement
 
 NEWEST = "newest orders"
 
@@ -23,7 +23,14 @@ _ITEM = """json_object('id', id, 'status', status, 'market', market, 'email', em
     'total', json_object('amount', total_minor, 'currency', currency), 'version', version, 'placed_at', placed_at)"""
 
 
-_OWNER_COLUMNS = {"customer": "customer_id", "company": "company_id"}
+def _parts_of(owner: Owner | None) -> list[Statement]:
+    """The conditions of the parts of the list that are the owner's, none of which holds another's rows."""
+    if owner is None:
+        return [Statement("1 = 1", ())]
+    own = Statement("customer_id = ?", (owner.customer_id,))
+    if owner.company_id is None:
+        return [own]
+    return [own, Statement("company_id = ? AND customer_id IS NOT ?", (owner.company_id, owner.customer_id))]
 
 
 class D1OrderList:
@@ -35,22 +42,24 @@ class D1OrderList:
 
     async def page(self, request: ListOrders, owner: Owner | None = None) -> Json:
         """A page of the list, newest first: one more row than asked tells whether there is a next page."""
-        conditions, parameters = ["1 = 1"], list[SqlValue]()
-        for column, wanted in (("status", request.status), ("email", request.customer)):
-            if wanted is not None:
-                conditions.append(f"{column} = ?")
-                parameters.append(wanted)
-        if owner is not None:
-            conditions.append(f"{_OWNER_COLUMNS[owner.kind]} = ?")
-            parameters.append(owner.id)
+        filters = [
+            Statement(f"{column} = ?", (wanted,))
+            for column, wanted in (("status", request.status), ("email", request.customer))
+            if wanted is not None
+        ]
         if request.cursor is not None:
-            conditions.append("(placed_at, id) < (?, ?)")
             after = Cursor.decode(request.cursor, NEWEST, str)
-            parameters += [after.key, after.id]
+            filters.append(Statement("(placed_at, id) < (?, ?)", (after.key, after.id)))
+        parts = [[part, *filters] for part in _parts_of(owner)]
+        # Each part comes from an index in the order of the page, so no list is sorted.
+        selects = (
+            f"SELECT placed_at, id, {_ITEM} AS item FROM orders WHERE {' AND '.join(each.sql for each in part)}"
+            for part in parts
+        )
         text = await self._database.text(
-            f"""SELECT json_group_array(json(item)) FROM (SELECT {_ITEM} AS item FROM orders
-                WHERE {" AND ".join(conditions)} ORDER BY placed_at DESC, id DESC LIMIT ?)""",
-            *parameters,
+            f"""SELECT json_group_array(json(item)) FROM (
+                {" UNION ALL ".join(selects)} ORDER BY placed_at DESC, id DESC LIMIT ?)""",
+            *(value for part in parts for each in part for value in each.parameters),
             request.limit + 1,
         )
         items = json.loads(text or "[]")

@@ -84,8 +84,7 @@ class Shelf(Protocol):
     async def products(self, wanted: ListProducts, after: Cursor | None, reader: Reader) -> list[Listed]:
         """At most `limit` + 1 products: the one too many tells that there are more.
 
-        Everybody but staff sees only what is sold in his market, at its price alone. Invalid `query_too_long` for
-        words that are longer than the search can take.
+        Everybody but staff sees only what is sold in his market, at its price alone.
         """
         ...
 
