@@ -83,6 +83,9 @@ def main(arguments: list[str]) -> int:
     except (AdminRefused, StateRefused, RunFailed, subprocess.TimeoutExpired, OSError, EOFError) as error:
         print(f"pasar: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\npasar: interrupted", file=sys.stderr)
+        return 130
     print(f"{email} is an admin now.")
     return 0
 

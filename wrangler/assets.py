@@ -1,7 +1,7 @@
 """The static assets: decides which files the gateway serves without Python, and puts them into one folder.
 
-They are the parts of an npm package that the page at `/docs` needs, so that it needs no foreign host, and what stands
-in `services/gateway/assets`. Set-up collects them, and so does the `build` command of the gateway's `wrangler.jsonc`.
+They are the parts of an npm package that the page at `/docs` needs, so that it needs no foreign host. Set-up collects
+them, and so does the `build` command of the gateway's `wrangler.jsonc`.
 """
 
 import filecmp
@@ -16,18 +16,12 @@ PACKAGE = "swagger-ui-dist"
 FILES = ("swagger-ui-bundle.js", "swagger-ui.css", "LICENSE", "NOTICE")
 
 
-def own_files(checkout: Checkout) -> tuple[Path, ...]:
-    """The files of ours that are served beside the package's."""
-    return tuple(path for path in sorted(_own_folder(checkout).rglob("*")) if path.is_file())
-
-
 def collect(checkout: Checkout) -> None:
-    """Make `.pasar/assets` hold exactly these files: the package's in `docs`, ours as they stand in their folder.
+    """Make `.pasar/assets` hold exactly these files, in `docs`.
 
     What is right already is not touched, so a watcher comes to rest. Raises `SetupFailed` when a file is missing.
     """
-    wanted = {path.relative_to(_own_folder(checkout)): path for path in own_files(checkout)}
-    wanted |= {Path("docs", name): checkout.node_modules / PACKAGE / name for name in FILES}
+    wanted = {Path("docs", name): checkout.node_modules / PACKAGE / name for name in FILES}
     for source in wanted.values():
         if not source.is_file():
             raise SetupFailed(f"there is no {source}; `npm ci --ignore-scripts` in {checkout.root} installs it")
@@ -39,10 +33,6 @@ def collect(checkout: Checkout) -> None:
         (partial / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, partial / place)
     replace_folder(partial, checkout.assets)
-
-
-def _own_folder(checkout: Checkout) -> Path:
-    return checkout.root / "services" / "gateway" / "assets"
 
 
 def _holds(folder: Path, wanted: dict[Path, Path]) -> bool:

@@ -152,6 +152,9 @@ def main(arguments: list[str]) -> int:
     except (DeployFailed, OSError) as error:
         print(f"pasar: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\npasar: interrupted; the next deployment completes this one", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -1,7 +1,8 @@
 """The local run: decides how the whole system is started on this machine, when it is ready, and how it ends.
 
 `python -m wrangler.dev` (`scripts/dev.sh` sets everything up first) runs all Workers in one `wrangler dev` on one state
-directory until Ctrl-C or SIGTERM.
+directory until Ctrl-C or SIGTERM. wrangler ends when the Workers cannot start with a source that was changed; the run
+goes on, and starts it again at the next change.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 import httpx
 
@@ -30,8 +33,8 @@ from wrangler.local_admin import LocalAdmin
 from wrangler.local_crons import keep_firing
 from wrangler.local_databases import migrate
 from wrangler.local_providers import can_be_simulated, settings_of_payment, simulated
-from wrangler.local_workers import link_new_sources, parse_overrides, write_workers
-from wrangler.readiness import wait_until_ready, what_went_wrong
+from wrangler.local_workers import follow_sources, parse_overrides, write_workers
+from wrangler.readiness import is_reloading, wait_until_ready, what_went_wrong
 from wrangler.state import LOG, RUNTIME, State, StateRefused, held, write_private
 from wrangler.topology import PASAR
 from wrangler.topology_model import Topology, TopologyError
@@ -77,6 +80,27 @@ class _Ports:
     @property
     def providers_url(self) -> str | None:
         return None if self.providers is None else f"http://{HOST}:{self.providers}"
+
+
+@dataclass(frozen=True)
+class _System:
+    """What a run has prepared: all that it takes to start the Workers, and to start them again."""
+
+    options: Options
+    topology: Topology
+    checkout: Checkout
+    state: State
+    ports: _Ports
+    admin: LocalAdmin
+    configurations: list[Path]
+
+    @property
+    def log(self) -> Path:
+        return self.state.folder / LOG
+
+    @property
+    def running(self) -> Topology:
+        return Topology(tuple(one for one in self.topology.workers if one.name not in self.options.without))
 
 
 def parse_options(arguments: list[str]) -> Options:
@@ -130,53 +154,67 @@ def run(options: Options, topology: Topology = PASAR, checkout: Checkout = CHECK
             overrides = {**chosen, "payment": {**of_payment, **chosen.get("payment", {})}}
             say("preparing the Workers and their databases")
             has_providers = ports.providers is not None
-            configurations = write_workers(
-                topology, checkout, state, overrides, link=options.reload, optional_secrets=has_providers
-            )
+            configurations = write_workers(topology, checkout, state, overrides, optional_secrets=has_providers)
             migrate(topology, checkout, state)
             admin = local_admin.ensure(topology, checkout, state)
             started = [path for path in configurations if path.parent.name not in options.without]
             with _providers(topology, checkout, state, ports):
-                _serve(options, topology, checkout, state, started, ports, admin, ready)
+                _serve(_System(options, topology, checkout, state, ports, admin, started), ready)
     except KeyboardInterrupt:
         say("stopped")
         return 0 if ready.is_set() else INTERRUPTED
-    raise AssertionError("the system does not end by itself")
 
 
-def _serve(
-    options: Options,
-    topology: Topology,
-    checkout: Checkout,
-    state: State,
-    configurations: list[Path],
-    ports: _Ports,
-    admin: LocalAdmin,
-    ready: threading.Event,
-) -> None:
-    environment = {**checkout.wrangler_environment(state.folder), "PASAR_DIRECT_PORT": str(ports.direct)}
-    log = state.folder / LOG
+def _serve(system: _System, ready: threading.Event) -> NoReturn:
+    """Keep the Workers running; RunFailed when they end before they were ready once, or are not to be reloaded."""
+    say(f"starting {len(system.configurations)} Workers")
+    while True:
+        try:
+            _serve_once(system, ready)
+        except RunFailed as error:
+            if not (ready.is_set() and system.options.reload):
+                raise
+            say(str(error))
+        say("the Workers start again at the next change of a source file; Ctrl-C ends the run")
+        while not follow_sources(system.topology, system.checkout, system.state):
+            time.sleep(_LOOK_SECONDS)
+        say("a source file has changed: starting the Workers again")
+
+
+def _serve_once(system: _System, ready: threading.Event) -> NoReturn:
+    """Run wrangler until it ends by itself, which raises RunFailed with what it said."""
+    ports, checkout, log = system.ports, system.checkout, system.log
+    environment = {**checkout.wrangler_environment(system.state.folder), "PASAR_DIRECT_PORT": str(ports.direct)}
+    command = _dev_command(checkout, system.state, system.configurations, ports.api)
     if log.exists():
         log.replace(log.with_suffix(".before.log"))
-    say(f"starting {len(configurations)} Workers")
-    with guarded(_dev_command(checkout, state, configurations, ports.api), environment, log, state) as process:
-        wait_until_ready(ports.url, process, log, without=options.without)
-        staff_token = state.secrets(topology)["gateway"]["STAFF_TOKEN"]
-        # A shop that lacks a part would lose the rest of the sample half-way.
-        if options.sample and not options.without:
-            _load_sample(ports.url, staff_token)
-        write_private(state.folder / RUNTIME, json.dumps({"direct_url": ports.direct_url}))
-        state.announce(_connection(ports, staff_token, admin))
-        ready.set()
-        _welcome(ports, admin, state)
-        running = tuple(worker for worker in topology.workers if worker.name not in options.without)
-        with _crons(Topology(running), ports.direct_url):
+    with guarded(command, environment, log, system.state) as process:
+        wait_until_ready(ports.url, process, log, without=system.options.without)
+        if ready.is_set():
+            say(f"ready again at {ports.url}")
+        else:
+            _open(system, ready)
+        with _crons(system.running, ports.direct_url):
             while process.poll() is None:
-                if options.reload:
-                    link_new_sources(topology, checkout, state)
+                # What changes during a reload is kept back: if the reload fails, it is what the next start waits for.
+                if system.options.reload and not is_reloading(log):
+                    follow_sources(system.topology, checkout, system.state)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(_LOOK_SECONDS)
     raise RunFailed(f"the Workers ended by themselves:\n{what_went_wrong(log)}")
+
+
+def _open(system: _System, ready: threading.Event) -> None:
+    """Fill the shop, and tell everybody that it is there."""
+    state, ports = system.state, system.ports
+    staff_token = state.secrets(system.topology)["gateway"]["STAFF_TOKEN"]
+    # A shop that lacks a part would lose the rest of the sample half-way.
+    if system.options.sample and not system.options.without:
+        _load_sample(ports.url, staff_token)
+    write_private(state.folder / RUNTIME, json.dumps({"direct_url": ports.direct_url}))
+    state.announce(_connection(ports, staff_token, system.admin))
+    ready.set()
+    _welcome(ports, system.admin, state)
 
 
 def _check_absent(topology: Topology, without: frozenset[str]) -> None:

@@ -23,6 +23,8 @@ from wrangler.topology_rules import check_quota
 
 Overrides = Mapping[str, Mapping[str, str]]
 
+_MOST_LOOKS = 10
+
 
 def parse_overrides(topology: Topology, settings: list[str]) -> dict[str, dict[str, str]]:
     """The values of `--set WORKER.VARIABLE=VALUE` by Worker; TopologyError for a variable that there is not.
@@ -67,12 +69,12 @@ def _with_quotas(worker: Worker, overrides: Mapping[str, str]) -> Worker:
 
 
 def write_workers(
-    topology: Topology, checkout: Checkout, state: State, overrides: Overrides, *, link: bool, optional_secrets: bool
+    topology: Topology, checkout: Checkout, state: State, overrides: Overrides, *, optional_secrets: bool
 ) -> list[Path]:
     """Write the folder of every Worker and give their configurations, the public Worker's first: it gets the port.
 
-    The Workers get their optional secrets only when they are to have them. With `link` an edit of a source is seen by
-    the running system, otherwise it goes on with a copy. Raises FileNotFoundError when a service has no sources.
+    The Workers get their optional secrets only when they are to have them. Raises FileNotFoundError when a service has
+    no sources.
     """
     secrets = state.secrets(topology)
     public_first = sorted(topology.workers, key=lambda worker: not worker.public)
@@ -88,18 +90,29 @@ def write_workers(
                 for name, value in secrets.get(worker.name, {}).items()
                 if optional_secrets or name in worker.required_secrets("local")
             },
-            link=link,
         )
         for worker in public_first
     ]
 
 
-def link_new_sources(topology: Topology, checkout: Checkout, state: State) -> None:
-    """Show files that came or went since the folders were written; wrangler sees edits of the others by itself."""
+def follow_sources(topology: Topology, checkout: Checkout, state: State) -> bool:
+    """Make the Workers' folders what the sources are by now, for wrangler to see; whether anything had changed.
+
+    What is saved in the middle of a look has reached some Workers and not others, so it looks again after a change.
+    """
+    for look in range(_MOST_LOOKS):
+        if not _changed(topology, checkout, state):
+            return look > 0
+    return True
+
+
+def _changed(topology: Topology, checkout: Checkout, state: State) -> bool:
+    changed = False
     for worker in topology.workers:
         # In the middle of a change of branch a folder may be gone for a moment; the next look finds it again.
         with contextlib.suppress(FileNotFoundError):
-            mirror(_sources(worker, checkout), _folder(worker, state) / "src", link=True)
+            changed |= mirror(_sources(worker, checkout), _folder(worker, state) / "src")
+    return changed
 
 
 def _folder(worker: Worker, state: State) -> Path:
@@ -118,10 +131,8 @@ def _write_worker(
     folder: Path,
     overrides: Mapping[str, str],
     secrets: Mapping[str, str],
-    *,
-    link: bool,
 ) -> Path:
-    mirror(_sources(worker, checkout), folder / "src", link=link)
+    mirror(_sources(worker, checkout), folder / "src")
     vendored = folder / "python_modules"
     vendored.unlink(missing_ok=True)
     vendored.symlink_to(checkout.python_modules)

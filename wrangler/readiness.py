@@ -1,8 +1,9 @@
-"""When a starting system is ready, and when it will never be."""
+"""When a system that starts, or starts anew, is ready, and when it will never be."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import time
@@ -21,6 +22,11 @@ _ANSWER_SECONDS = 30
 _SHOWN_LINES = 40
 # wrangler marks what it cannot go on with so; a Worker that fails to start leaves it waiting for an edit, not ended.
 _ERROR_MARK = "[ERROR]"
+# Between these two wrangler takes no change of a source; it ends when the Workers cannot start with the last one.
+RELOAD_BEGINS = "Reloading local server..."
+RELOAD_ENDS = "Local server updated and ready"
+# More than wrangler says during a reload of all Workers.
+_RELOAD_BYTES = 1_000_000
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 
@@ -80,9 +86,21 @@ def _is_well(response: httpx.Response, without: Collection[str]) -> bool:
     return bool(report.services) and ailing <= set(without)
 
 
+def is_reloading(log: Path) -> bool:
+    """Whether wrangler, by its log, is starting the Workers anew with changed sources."""
+    with log.open("rb") as file:
+        file.seek(max(file.seek(0, os.SEEK_END) - _RELOAD_BYTES, 0))
+        end = file.read().decode(errors="replace")
+    return end.rfind(RELOAD_BEGINS) > end.rfind(RELOAD_ENDS)
+
+
 def what_went_wrong(log: Path) -> str:
-    """The part of wrangler's log that tells why: a Worker's traceback, or all from the first error on, or the end."""
-    lines = _plain(log).splitlines()
+    """The part of wrangler's log that tells why: a Worker's traceback, or all from the first error on, or the end.
+
+    What was said before the reload that failed, if one did, is not looked at. It may have begun more than once.
+    """
+    latest = _plain(log).rpartition(RELOAD_ENDS)[2]
+    lines = latest[max(latest.find(RELOAD_BEGINS), 0) :].splitlines()
     tracebacks = [line for line in lines if line.strip().startswith("{") and "Traceback" in line]
     errors = [number for number, line in enumerate(lines) if _ERROR_MARK in line]
     if tracebacks:

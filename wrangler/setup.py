@@ -108,8 +108,8 @@ def _assets(checkout: Checkout) -> Step:
     return Step(
         "files that are served as they are",
         (checkout.assets,),
-        (checkout.root / "package-lock.json", checkout.root / "wrangler/assets.py", *assets.own_files(checkout)),
-        tuple(str(path) for path in assets.own_files(checkout)),
+        (checkout.root / "package-lock.json", checkout.root / "wrangler/assets.py"),
+        (),
         lambda: assets.collect(checkout),
     )
 

@@ -37,19 +37,22 @@ class _Keys(BaseModel):
 
 
 def rotate(url: str, access_token: str) -> list[str]:
-    """The ids of the keys that verify from now on, after a new one was made; RotationFailed, httpx.HTTPError."""
+    """The ids of the keys that verify from now on, after a new one was made; RotationFailed."""
     headers = {"authorization": f"Bearer {access_token}", "idempotency-key": str(uuid.uuid4())}
     return [key.kid for key in _Keys.model_validate_json(_post(url, "/api/signing-keys/rotate", headers, None)).keys]
 
 
 def sign_in(url: str, email: str, password: str) -> str:
-    """An access token; RotationFailed, httpx.HTTPError."""
+    """An access token; RotationFailed."""
     text = _post(url, "/api/auth/login", {}, {"email": email, "password": password})
     return Tokens.model_validate_json(text).access_token
 
 
 def _post(url: str, path: str, headers: dict[str, str], body: dict[str, str] | None) -> str:
-    response = httpx.post(f"{url}{path}", headers=headers, json=body, timeout=_REQUEST_SECONDS)
+    try:
+        response = httpx.post(f"{url}{path}", headers=headers, json=body, timeout=_REQUEST_SECONDS)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise RotationFailed(f"{url} gave no answer: {error}") from error
     if not response.is_success:
         raise RotationFailed(f"POST {path} was answered {response.status_code}: {response.text[:500]}")
     return response.text
@@ -66,7 +69,7 @@ def access_token(url: str, connection: Connection | None) -> str:
 
 
 def run(arguments: list[str]) -> list[str]:
-    """Rotate as the command line says, and give the keys' ids; RotationFailed, httpx.HTTPError, OSError."""
+    """Rotate as the command line says, and give the keys' ids; RotationFailed, ValidationError."""
     parser = argparse.ArgumentParser(
         prog="scripts/rotate_keys.sh",
         description="Replaces the key that signs access tokens. A deployed shop is asked with the access token of an "
@@ -90,9 +93,12 @@ def main(arguments: list[str]) -> int:
     """Rotate and print the keys' ids; a failure is a sentence on standard error and status 1."""
     try:
         kids = run(arguments)
-    except (RotationFailed, ValidationError, httpx.HTTPError, OSError, EOFError) as error:
+    except (RotationFailed, ValidationError, OSError, EOFError) as error:
         print(f"pasar: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\npasar: interrupted", file=sys.stderr)
+        return 130
     print("The keys that verify access tokens now:")
     print(*kids, sep="\n")
     return 0

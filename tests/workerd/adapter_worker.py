@@ -57,7 +57,7 @@ def running(folder: Path) -> Iterator[str]:
 
 def _write(state: State) -> Path:
     folder = state.folder / "config"
-    mirror(_sources(), folder / "src", link=False)
+    mirror(_sources(), folder / "src")
     (folder / "python_modules").symlink_to(CHECKOUT.python_modules)
     write_private(folder / ".dev.vars", "")
     topology = Topology(workers=(ADAPTERS,))

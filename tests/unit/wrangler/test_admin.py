@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
-from tests.unit.wrangler.fake_checkout import calls, fake_checkout, write
+from tests.unit.wrangler.fake_checkout import calls, write
 from wrangler import local_admin
 from wrangler.admin import ask_password, chosen, main, parse_options, run
 from wrangler.checkout import Checkout
@@ -20,12 +20,6 @@ from wrangler.topology import PASAR
 
 PASSWORD = "ikan bakar di tepi laut"
 TAKEN = "ERROR: UNIQUE constraint failed: users.email: SQLITE_CONSTRAINT (extended: SQLITE_CONSTRAINT_UNIQUE)"
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    """A checkout without tools, whose wrangler only keeps what it was given."""
-    return fake_checkout(tmp_path / "checkout")
 
 
 def given(checkout: Checkout) -> dict[str, Any]:
@@ -207,6 +201,18 @@ def test_a_command_line_that_makes_no_sense_is_refused(arguments: list[str]) -> 
 def test_a_failure_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--state", str(tmp_path), "--email", "a@b.example", "--name", "Ibu"]) == 1
     assert capsys.readouterr().err == f"pasar: {tmp_path} is not the state of a local system that has run\n"
+
+
+def test_ctrl_c_at_a_question_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_question: str) -> str:
+        raise KeyboardInterrupt
+
+    (tmp_path / "v3").mkdir()
+    monkeypatch.setattr("builtins.input", interrupted)
+    assert main(["--state", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == "\npasar: interrupted\n"
 
 
 def test_an_admin_whose_password_was_lost_is_not_announced_with_another(checkout: Checkout, tmp_path: Path) -> None:

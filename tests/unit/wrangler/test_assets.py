@@ -12,10 +12,9 @@ from wrangler.commands import SetupFailed
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
-    """A checkout with the npm package, whose files are more than are needed, and a file of ours."""
+    """A checkout with the npm package, whose files are more than are needed."""
     for name in (*FILES, "index.html", "swagger-ui.js.map"):
         write(tmp_path / "node_modules" / PACKAGE / name, f"the {name}")
-    write(tmp_path / "services" / "gateway" / "assets" / "_headers", "ours")
     return Checkout(tmp_path)
 
 
@@ -25,15 +24,15 @@ def served(checkout: Checkout) -> dict[str, str]:
     return {path.relative_to(checkout.assets).as_posix(): path.read_text() for path in paths}
 
 
-def test_only_what_the_page_needs_is_served_with_the_licence_and_our_own_files(checkout: Checkout) -> None:
+def test_only_what_the_page_needs_is_served_with_the_licence(checkout: Checkout) -> None:
     collect(checkout)
-    assert served(checkout) == {"_headers": "ours"} | {f"docs/{name}": f"the {name}" for name in FILES}
+    assert served(checkout) == {f"docs/{name}": f"the {name}" for name in FILES}
     assert {"LICENSE", "NOTICE"} <= set(FILES)
 
 
-def test_a_file_that_is_no_longer_ours_is_served_no_more(checkout: Checkout) -> None:
+def test_a_file_that_is_no_longer_wanted_is_served_no_more(checkout: Checkout) -> None:
     collect(checkout)
-    (checkout.root / "services" / "gateway" / "assets" / "_headers").unlink()
+    write(checkout.assets / "_headers", "of an earlier version")
     collect(checkout)
     assert "_headers" not in served(checkout)
 

@@ -1,6 +1,8 @@
 """A deployment: what is done, in which order, and where it stops."""
 
+import io
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -146,3 +148,13 @@ def test_the_tested_packages_are_deployed_unless_pywrangler_installs_its_own(tmp
     place.mkdir()
     with pytest.raises(DeployFailed, match="was made by pywrangler"):
         place_packages(PASAR, checkout, pywrangler=False)
+
+
+def test_ctrl_c_is_one_sentence(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "stdout", Interrupted())
+    assert main(["--env", "staging", "--dry-run"]) == 130
+    assert capsys.readouterr().err == "\npasar: interrupted; the next deployment completes this one\n"

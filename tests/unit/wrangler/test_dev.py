@@ -1,117 +1,21 @@
 """A local run from its start to its end, with a program in wrangler's place."""
 
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.unit.wrangler.fake_checkout import calls, fake_checkout, lives, wait_until, write
+from tests.unit.wrangler.fake_checkout import calls, wait_until, write
+from tests.unit.wrangler.local_run import Run, answers, kind, workers_live, write_providers
 from wrangler.checkout import Checkout
 from wrangler.dev import DEFAULT_PORT, free_port, parse_options
 from wrangler.guarded import RunFailed
 from wrangler.rendering import ROOT
-from wrangler.running import Connection, read_connection
 from wrangler.state import dotenv
-
-RUNNER = """\
-import sys
-from pathlib import Path
-from wrangler import dev
-from wrangler.checkout import Checkout
-
-checkout = Checkout(Path(sys.argv[1]))
-try:
-    sys.exit(dev.run(dev.parse_options(sys.argv[2:]), checkout=checkout))
-except dev.EXPECTED as error:
-    sys.exit(f"pasar: {error}")
-"""
-PROVIDERS = """\
-import json, pathlib, sys
-from http.server import BaseHTTPRequestHandler, HTTPServer
-
-given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
-
-class Control(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-        secrets = json.loads(pathlib.Path(given["--secrets"]).read_text())
-        self.wfile.write(json.dumps({"notify": given["--notify"], "secrets": secrets}).encode())
-
-HTTPServer(("127.0.0.1", int(given["--port"])), Control).serve_forever()
-"""
-DEADLINE_SECONDS = 30
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    """A checkout without tools."""
-    return fake_checkout(tmp_path / "checkout")
-
-
-class Run:
-    """A runner in a process of its own."""
-
-    def __init__(self, checkout: Checkout, state: Path, *options: str) -> None:
-        self.state = state
-        command = [sys.executable, "-c", RUNNER, str(checkout.root), "--state", str(state), "--port", "0"]
-        self.process = subprocess.Popen(
-            [*command, "--no-sample", *options],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-
-    def connection(self) -> Connection:
-        """What the ready system announces."""
-        path = self.state / "connection.json"
-        wait_until(lambda: path.exists() or self.process.poll() is not None)
-        return read_connection(path)
-
-    def ended(self) -> tuple[int, str]:
-        """The exit status and all that was said."""
-        said, _ = self.process.communicate(timeout=DEADLINE_SECONDS)
-        return self.process.returncode, said
-
-
-@pytest.fixture
-def start(checkout: Checkout, tmp_path: Path) -> Iterator[Callable[..., Run]]:
-    """Starts runs, on one state; what is left of them is killed."""
-    runs: list[Run] = []
-
-    def started(*options: str) -> Run:
-        runs.append(Run(checkout, tmp_path / "state", *options))
-        return runs[-1]
-
-    yield started
-    for run in runs:
-        run.process.kill()
-        run.process.communicate()
-
-
-def answers(url: str) -> bool:
-    """Whether anything answers there."""
-    try:
-        httpx.get(url)
-    except httpx.HTTPError:
-        return False
-    return True
-
-
-def write_providers(checkout: Checkout) -> None:
-    """Put simulators into the checkout that answer `/control` with the secrets they were given."""
-    write(checkout.root / "tests" / "__init__.py", "")
-    write(checkout.root / "tests" / "providers" / "__init__.py", "")
-    write(checkout.root / "tests" / "providers" / "__main__.py", PROVIDERS)
 
 
 def payment_vars(run: Run) -> dict[str, str]:
@@ -119,16 +23,6 @@ def payment_vars(run: Run) -> dict[str, str]:
     configuration = json.loads((run.state / "config" / "payment" / "wrangler.jsonc").read_text())
     variables: dict[str, str] = configuration["vars"]
     return variables
-
-
-def kind(call: str) -> str:
-    """What one start of `node` was for."""
-    return next(word for word in ("migrations", "d1 execute", "dev") if word in call)
-
-
-def workers_live(checkout: Checkout) -> bool:
-    """Whether the program in wrangler's place, or what it started, still runs."""
-    return any(lives(int(pid)) for pid in (checkout.root / "processes").read_text().split())
 
 
 def test_a_ready_system_answers_where_it_says(start: Callable[..., Run]) -> None:
@@ -188,10 +82,12 @@ def test_workers_that_do_not_start_end_the_run_with_what_they_said(
     assert "Traceback" not in said
 
 
-def test_workers_that_end_by_themselves_end_the_run(start: Callable[..., Run], checkout: Checkout) -> None:
-    run = start()
+def test_workers_that_end_by_themselves_end_a_run_that_does_not_reload(
+    start: Callable[..., Run], checkout: Checkout
+) -> None:
+    run = start("--no-reload")
     run.connection()
-    os.killpg(int((run.state / "process_group").read_text()), signal.SIGKILL)
+    run.lose_workers()
     status, said = run.ended()
     assert status == 1
     assert "the Workers ended by themselves" in said

@@ -6,20 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.unit.wrangler.fake_checkout import calls, fake_checkout, write
+from tests.unit.wrangler.fake_checkout import calls, write
 from wrangler.checkout import Checkout
 from wrangler.guarded import RunFailed
 from wrangler.local_databases import migrate
-from wrangler.local_workers import link_new_sources, parse_overrides, write_workers
+from wrangler.local_workers import follow_sources, parse_overrides, write_workers
 from wrangler.state import held
 from wrangler.topology import PASAR
 from wrangler.topology_model import TopologyError
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    """A checkout without tools."""
-    return fake_checkout(tmp_path / "checkout")
 
 
 @pytest.fixture
@@ -29,12 +23,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def written(
-    folder: Path, checkout: Checkout, *settings: str, link: bool = True, optional_secrets: bool = False
+    folder: Path, checkout: Checkout, *settings: str, optional_secrets: bool = False
 ) -> dict[str, dict[str, Any]]:
     """The configurations of a run by Worker, in the order in which wrangler gets them."""
     overrides = parse_overrides(PASAR, list(settings))
     with held(folder) as state:
-        paths = write_workers(PASAR, checkout, state, overrides, link=link, optional_secrets=optional_secrets)
+        paths = write_workers(PASAR, checkout, state, overrides, optional_secrets=optional_secrets)
     return {path.parent.name: json.loads(path.read_text()) for path in paths}
 
 
@@ -87,24 +81,36 @@ def test_sources_and_shared_packages_stand_below_the_main_module(folder: Path, c
     source = folder / "config" / "order" / "src"
     files = {path.relative_to(source).as_posix(): path for path in source.rglob("*.py")}
     assert sorted(files) == ["entry.py", "order_saga/saga.py", "shared_kernel/money.py"]
-    assert files["order_saga/saga.py"].resolve() == checkout.root / "workflows" / "order_saga" / "saga.py"
+    assert files["order_saga/saga.py"].read_text() == "# saga"
     assert not (folder / "config" / "product" / "src" / "order_saga").exists()
 
 
-def test_without_reload_an_edit_does_not_reach_the_run(folder: Path, checkout: Checkout) -> None:
-    written(folder, checkout, link=False)
+def test_an_edit_alone_does_not_reach_the_run(folder: Path, checkout: Checkout) -> None:
+    written(folder, checkout)
     write(checkout.root / "shared_kernel" / "money.py", "# edited")
     assert (folder / "config" / "order" / "src" / "shared_kernel" / "money.py").read_text() == "# money"
 
 
-def test_files_that_came_or_went_are_shown_to_the_run(folder: Path, checkout: Checkout) -> None:
+def test_what_was_edited_came_or_went_is_shown_to_the_run_once(folder: Path, checkout: Checkout) -> None:
     written(folder, checkout)
     write(checkout.root / "shared_kernel" / "ids.py", "# new")
     (checkout.root / "shared_kernel" / "money.py").unlink()
+    write(checkout.root / "services" / "order" / "src" / "entry.py", "# edited")
     with held(folder) as state:
-        link_new_sources(PASAR, checkout, state)
+        assert [follow_sources(PASAR, checkout, state) for _ in range(2)] == [True, False]
     shown = folder / "config" / "gateway" / "src" / "shared_kernel"
     assert [path.name for path in shown.iterdir()] == ["ids.py"]
+    assert (folder / "config" / "order" / "src" / "entry.py").read_text() == "# edited"
+
+
+def test_a_source_folder_that_is_gone_for_a_moment_changes_nothing(folder: Path, checkout: Checkout) -> None:
+    written(folder, checkout)
+    (checkout.root / "workflows").rename(checkout.root / "away")
+    with held(folder) as state:
+        assert not follow_sources(PASAR, checkout, state)
+        (checkout.root / "away").rename(checkout.root / "workflows")
+        assert not follow_sources(PASAR, checkout, state)
+    assert (folder / "config" / "order" / "src" / "order_saga" / "saga.py").read_text() == "# saga"
 
 
 def test_a_setting_is_changed_for_one_worker(folder: Path, checkout: Checkout) -> None:

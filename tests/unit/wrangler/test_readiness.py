@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from wrangler.checkout import CHECKOUT
 from wrangler.guarded import RunFailed
 from wrangler.local_crons import fire
-from wrangler.readiness import wait_until_ready, what_went_wrong
+from wrangler.readiness import RELOAD_BEGINS, RELOAD_ENDS, is_reloading, wait_until_ready, what_went_wrong
 from wrangler.topology import PASAR
 from wrangler.topology_model import EVERY_MINUTE
 
@@ -154,6 +155,30 @@ def test_without_an_error_the_end_of_the_log_is_what_went_wrong(log: Path) -> No
     told = what_went_wrong(log).splitlines()
     assert told[-2:] == ["line 99", f"(the whole log is {log})"]
     assert "line 0" not in told
+
+
+def test_what_went_wrong_before_the_last_reload_is_not_what_went_wrong(log: Path) -> None:
+    earlier = '{"level": "error", "message": "POST /api/orders failed", "exception": "Traceback (most ..."}'
+    said = f"{RED}[ERROR]{PLAIN} earlier\n{RELOAD_BEGINS}\n{RELOAD_ENDS}\n{earlier}\n{RELOAD_BEGINS}\n"
+    log.write_text(f"{said}{TRACEBACK}\n{RELOAD_BEGINS}\n")
+    assert what_went_wrong(log).splitlines()[2] == "ModuleNotFoundError: No module named 'stock'"
+    log.write_text(f"{said}{RED}[ERROR]{PLAIN} last\n")
+    assert what_went_wrong(log).splitlines()[0] == "[ERROR] last"
+
+
+def test_a_reload_lasts_until_wrangler_says_that_it_is_over(log: Path) -> None:
+    told = [is_reloading(log)]
+    for line in (RELOAD_BEGINS, "a table\n" * 10_000, RELOAD_ENDS, "GET /", RELOAD_BEGINS):
+        with log.open("a") as file:
+            print(line, file=file)
+        told.append(is_reloading(log))
+    assert told == [False, True, True, False, False, True]
+
+
+@pytest.mark.parametrize("text", [RELOAD_BEGINS, RELOAD_ENDS])
+def test_the_installed_wrangler_says_so(text: str) -> None:
+    program = (CHECKOUT.node_modules / "wrangler" / "wrangler-dist" / "cli.js").read_text()
+    assert text in program
 
 
 def test_every_cron_is_fired_at_its_own_worker(service: Service) -> None:

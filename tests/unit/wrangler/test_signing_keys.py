@@ -98,9 +98,22 @@ def test_a_state_without_a_running_system_is_refused(tmp_path: Path) -> None:
         run(["--state", str(tmp_path)])
 
 
-def test_a_shop_that_does_not_answer_is_told(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "http://shop.example:https", "shop.example"])
+def test_an_address_where_no_shop_answers_is_named(
+    address: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(TOKEN_VARIABLE, "good")
-    assert main(["--url", "http://127.0.0.1:9"]) == 1
-    assert capsys.readouterr().err.startswith("pasar: ")
+    assert main(["--url", address]) == 1
+    assert capsys.readouterr().err.startswith(f"pasar: {address} gave no answer: ")
+
+
+def test_ctrl_c_at_a_question_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_question: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    monkeypatch.setattr("builtins.input", interrupted)
+    assert main(["--url", "http://127.0.0.1:9"]) == 130
+    assert capsys.readouterr().err == "\npasar: interrupted\n"
