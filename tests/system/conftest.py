@@ -21,12 +21,13 @@ from tests.system.wedged import assert_never_wedged
 from wrangler import running, sample
 from wrangler.state import CONNECTION
 
-# Files of one group must not meet: those of "providers" tell the simulated providers what to do next and look at their
-# books, those of "sample" load the whole catalogue.
+# Files of one group must not meet: those of "providers" tell the simulated providers what to do next, and look at their
+# books and at what the ledger says of them; those of "sample" load the whole catalogue.
 _GROUPS = {
     "test_payments_table": "providers",
     "test_payments_refunds": "providers",
     "test_payments_disputes": "providers",
+    "test_payments_reconciliation": "providers",
     "test_catalogues": "sample",
     "test_demo": "sample",
 }

@@ -10,6 +10,7 @@ import httpx
 from pydantic import BaseModel, JsonValue, TypeAdapter
 
 from shared_kernel.ids import derived_id
+from tests.system.clients import Clients
 
 Verb = Literal["pay", "fail", "expire", "webhook", "dispute", "fail_refund"]
 # The simulator waits for the system's answer to each webhook.
@@ -44,7 +45,7 @@ class Providers:
     """The control of all simulated providers; AssertionError, with the answer, when it refuses."""
 
     def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=f"{url}/control", timeout=_REQUEST_SECONDS, trust_env=False)
+        self._clients = Clients(f"{url}/control", _REQUEST_SECONDS)
 
     def __enter__(self) -> "Providers":
         return self
@@ -52,7 +53,7 @@ class Providers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.close()
+        self._clients.close()
 
     def next(self, provider: str, fault: str, **options: JsonValue) -> None:
         """The fault of the provider's next create, or refund with `kind`."""
@@ -65,13 +66,15 @@ class Providers:
 
     def try_tell(self, provider: str, verb: Verb, payment_id: str, **options: JsonValue) -> bool:
         """What happens to a charge, unless it has ended before; False while it was not made yet."""
-        answer = self._client.post(f"/{provider}/{verb}", json={"reference": payment_id, **options})
+        with self._clients.lent() as client:
+            answer = client.post(f"/{provider}/{verb}", json={"reference": payment_id, **options})
         assert answer.status_code in (200, 404, 409), f"{provider} {verb}: {answer.status_code} {answer.text}"
         return answer.status_code != httpx.codes.NOT_FOUND
 
     def book(self, provider: str) -> list[Row]:
         """All charges of a provider."""
-        answer = self._client.get(f"/{provider}/book")
+        with self._clients.lent() as client:
+            answer = client.get(f"/{provider}/book")
         assert answer.status_code == 200, answer.text
         return _Book.model_validate_json(answer.text).items
 
@@ -80,7 +83,8 @@ class Providers:
         return [row for row in self.book(provider) if row.reference in (payment_id, payment_id[-12:])]
 
     def _post(self, path: str, body: dict[str, JsonValue]) -> httpx.Response:
-        answer = self._client.post(path, json=body)
+        with self._clients.lent() as client:
+            answer = client.post(path, json=body)
         assert answer.status_code == 200, f"{path} {body}: {answer.status_code} {answer.text}"
         return answer
 

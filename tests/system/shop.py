@@ -22,6 +22,7 @@ from shared_kernel.contracts.order import PlacedOrder
 from shared_kernel.contracts.payment import Payment, Refund
 from shared_kernel.contracts.product import Category, Product
 from shared_kernel.money import Money
+from tests.system.clients import Clients
 
 JAKARTA = (-6.2088, 106.8456)
 BANDUNG = (-6.9175, 107.6191)
@@ -116,9 +117,7 @@ class Shop:
     def __init__(self, url: str, staff_token: str) -> None:
         self.url = url
         self.staff_token = staff_token
-        limits = httpx.Limits(max_connections=None)
-        hooks = {"response": [_refuse_fault]}
-        self._client = httpx.Client(base_url=url, timeout=_REQUEST_SECONDS, limits=limits, event_hooks=hooks)
+        self._clients = Clients(url, _REQUEST_SECONDS, [_refuse_fault])
 
     def __enter__(self) -> "Shop":
         return self
@@ -126,7 +125,7 @@ class Shop:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.close()
+        self._clients.close()
 
     @property
     def as_staff(self) -> dict[str, str]:
@@ -148,7 +147,8 @@ class Shop:
         content: bytes | None = None,
     ) -> httpx.Response:
         """Whatever the shop answers to this, as long as it is not a 5xx (ServerFault)."""
-        return self._client.request(method, path, json=body, headers=headers, content=content)
+        with self._clients.lent() as client:
+            return client.request(method, path, json=body, headers=headers, content=content)
 
     def ask_anything(self, method: str, path: str, body: object, headers: Mapping[str, str]) -> httpx.Response:
         """Whatever the shop answers to this, be it that somebody whom it depends on did not answer (503)."""

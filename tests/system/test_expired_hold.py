@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from shared_kernel.contracts.order import PlacedOrder
+from shared_kernel.contracts.product import Product
 from tests.system.books import assert_books_agree
 from tests.system.shop import Shop, order_of
 from tests.system.wedged import assert_never_wedged
 from wrangler import running
 
 _HAPPENS_WITHIN_SECONDS = 60
+_MOST_TRIES = 10
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +48,22 @@ def test_expired_hold_returns_stock_for_the_next_customer(hasty: Shop) -> None:
     slow = hasty.place_order(order_of({product.id: 1}, "tok_error"))
     _wait(lambda: "InventoryReserved" in [event.type for event in hasty.events(slow.id)])
     _wait(lambda: hasty.available(product) == 1)
-    quick = hasty.wait_until_ended(hasty.place_order(order_of({product.id: 1})))
-    assert quick.status == "confirmed"
+    tries = _bought(hasty, product)
+    assert tries[-1].status == "confirmed"
     given_up = hasty.wait_until_ended(slow, timeout_seconds=150)
     assert given_up.status == "rejected"
-    assert_books_agree(hasty, product, 1, [quick, given_up])
+    assert_books_agree(hasty, product, 1, [*tries, given_up])
+
+
+def _bought(hasty: Shop, product: Product) -> list[PlacedOrder]:
+    """The next customer's orders: he orders again where his own hold has ended before his card was charged."""
+    tries: list[PlacedOrder] = []
+    for _ in range(_MOST_TRIES):
+        tries.append(hasty.wait_until_ended(hasty.place_order(order_of({product.id: 1}))))
+        rejection = tries[-1].rejection
+        if rejection is None or rejection.code != "payment_expired":
+            break
+    return tries
 
 
 def _wait(has_happened: Callable[[], bool]) -> None:

@@ -23,6 +23,8 @@ PHASES = os.environ.get("PASAR_SCHEMA_PHASES", "fuzzing")
 SEED = "20261121"
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 WITHIN_SECONDS = 3_600
+# Schemathesis is given one token for the whole of a run, and a run may take longer than ten minutes.
+OPTIONS = ("--no-sample", "--set", f"user.ACCESS_TOKEN_SECONDS={WITHIN_SECONDS}")
 # They end the session that all the others need.
 LEFT_OUT = ("/api/auth/logout", "/api/users/me/password")
 
@@ -32,7 +34,7 @@ def own_people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
     """The people of a shop that no other test sees."""
     folder = tmp_path_factory.mktemp("described")
     with (
-        running.started(folder / "state", ["--no-sample"], folder / "system.log") as system,
+        running.started(folder / "state", [*OPTIONS], folder / "system.log") as system,
         Shop(system.connection.url, system.connection.staff_token) as shop,
     ):
         shop.make_product(on_hand=1_000)

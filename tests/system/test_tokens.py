@@ -86,7 +86,7 @@ SIGNED_WRONG: dict[str, tuple[Part, Part]] = {
     "expired": ({}, {"exp": int(time.time()) - 60}),
     "no end": ({}, {"exp": None}),
     "an end that is text": ({}, {"exp": "tomorrow"}),
-    "not yet valid": ({}, {"nbf": int(time.time()) + 3_600}),
+    "not yet valid": ({}, {"nbf": int(time.time()) + 86_400}),
     "a session that is none": ({}, {"sid": "ses_" + "0" * 26}),
     "no session": ({}, {"sid": None}),
     "no subject": ({}, {"sub": None}),
