@@ -19,7 +19,7 @@ from gateway.infrastructure.parts import WorkerParts
 from gateway.limits import Limits, Quota
 from gateway.routes import ROUTES
 from gateway.routing import LIMITS, Limit, Settings
-from gateway.services import BINDINGS, Contract
+from gateway.services import BINDINGS, Contract, circuits
 from shared_kernel.clock import system_clock
 from shared_kernel.cloudflare import bindings, log_to_console, optional_setting, setting, transport, wait_until
 from shared_kernel.rpc import Call, CircuitBreaker, remote
@@ -33,13 +33,13 @@ _BODY_COMES_WITHIN_MS = 10_000
 _LARGEST_CHUNK_BYTES = 65_536
 
 # One for each binding and isolate: what one request learns of a service, the next ones know.
-_BREAKERS = {binding: CircuitBreaker() for binding in BINDINGS.values()}
+_BREAKERS = circuits()
 
 
 def _connect(contract: type[Contract], call: Call, observe: Callable[[int], None]) -> Contract:
     binding = BINDINGS[contract]
     service = getattr(bindings(), binding)
-    return remote(contract, transport(service), call, _BREAKERS[binding], observe=observe)
+    return remote(contract, transport(service), call, _BREAKERS.get(binding) or CircuitBreaker(), observe=observe)
 
 
 _GATEWAY = Gateway(

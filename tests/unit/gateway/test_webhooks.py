@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gateway.services import BINDINGS, circuits
 from shared_kernel.errors import Fault, NotFound, Unavailable
 from tests.unit.gateway.client import Chunks, Client, problem_of, told
 from tests.unit.gateway.shop import ORDER_TOKEN, PAYMENT_ID, WEBHOOK_ID, Shop
@@ -53,6 +54,10 @@ def test_fields_in_the_address_do_not_matter() -> None:
 
 def test_webhook_that_is_not_verified_is_401() -> None:
     problem_of(Client().ask("POST", HOOK, body=b"{}"), 401, "webhook_not_verified")
+
+
+def test_no_circuit_turns_back_what_may_be_told_once() -> None:
+    assert set(BINDINGS.values()) - set(circuits()) == {"PAYMENT_WEBHOOKS"}
 
 
 def test_webhook_whose_effect_has_to_wait_is_answered_so_that_it_is_sent_again() -> None:

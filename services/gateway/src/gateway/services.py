@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 from shared_kernel.clock import Clock, to_milliseconds
 from shared_kernel.contracts import company, inventory, order, payment, product, user
-from shared_kernel.rpc import Call, Principal
+from shared_kernel.rpc import Call, CircuitBreaker, Principal
 
 Contract = TypeVar("Contract")
 
@@ -25,6 +25,15 @@ BINDINGS: dict[type[object], str] = {
     user.Identities: "USER_IDENTITY",
     company.Companies: "USER_COMPANIES",
 }
+
+
+# What a provider tells of money nobody may be able to ask for later, so it is always passed on.
+_NEVER_HELD_BACK = frozenset({BINDINGS[payment.Webhooks]})
+
+
+def circuits() -> dict[str, CircuitBreaker]:
+    """A circuit breaker for each binding that has one."""
+    return {binding: CircuitBreaker() for binding in BINDINGS.values() if binding not in _NEVER_HELD_BACK}
 
 
 class Connect(Protocol):
