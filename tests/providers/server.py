@@ -8,8 +8,9 @@ Each provider answers below its own prefix, `/xendit` and so on. `/control/<prov
                 and the webhook is delivered, before the create is answered).
     POST pay | fail | expire   {"reference", "webhook": "once", "delay_seconds": 0, "proof": "good", "anyway": false}:
                 what the customer does with a waiting charge, by our reference or the provider's. The webhook goes
-                once, twice, never, late (after `delay_seconds`, in the background) or before_answer (before the
-                charge's state changes). Its proof is good, wrong or missing. `anyway` pays what does not wait any more.
+                once, twice, never, late (after `delay_seconds`, in the background, and again until it is taken) or
+                before_answer (before the charge's state changes). Its proof is good, wrong or missing. `anyway` pays
+                what does not wait any more.
                 The answer: {"item", "webhooks": [status that was answered to each, 0 when nobody answered]}.
     POST dispute   {"reference", "status": "open", "amount_minor": what is left, "webhook", "proof"}: the customer of a
                 charge objects, or his objection ends: inquiry, open, won or lost.
@@ -65,6 +66,7 @@ SIMULATORS: tuple[type[Simulator], ...] = (
 
 LARGEST_BODY_BYTES = 1_000_000
 WEBHOOK_TIMEOUT_SECONDS = 30
+RESENT_AFTER_SECONDS = (1, 2, 4, 8, 16)
 
 
 class _Next(BaseModel):
@@ -143,9 +145,9 @@ class Providers:
                         simulator.settle(entry, "pay")
                         outgoing.append(simulator.webhook(entry, None, "good"))
         if fault and fault.fault == "paid_before_answer":
-            self._deliver(outgoing)
-        elif outgoing:
-            threading.Thread(target=self._deliver, args=(outgoing,), daemon=True).start()
+            outgoing = [each for each in outgoing if not all(map(_is_taken, self._deliver([each])))]
+        if outgoing:
+            threading.Thread(target=self._deliver_until_taken, args=(outgoing,), daemon=True).start()
         if fault:
             time.sleep(fault.delay_seconds)
         if fault and fault.fault == "timeout_after_effect":
@@ -235,15 +237,23 @@ class Providers:
 
     def _told(self, delivery: Delivery, telling: _Telling) -> list[JsonValue]:
         if telling.webhook == "late":
-            timer = threading.Timer(telling.delay_seconds, self._deliver, args=([delivery],))
+            timer = threading.Timer(telling.delay_seconds, self._deliver_until_taken, args=([delivery],))
             timer.daemon = True
             timer.start()
         if telling.webhook in ("late", "never"):
             return []
-        return self._deliver([delivery] * (2 if telling.webhook == "twice" else 1))
+        return [*self._deliver([delivery] * (2 if telling.webhook == "twice" else 1))]
 
-    def _deliver(self, deliveries: list[Delivery]) -> list[JsonValue]:
+    def _deliver(self, deliveries: list[Delivery]) -> list[int]:
         return [self._post(delivery) for delivery in deliveries] if self.notify else []
+
+    def _deliver_until_taken(self, deliveries: list[Delivery]) -> None:
+        # As providers do, only sooner. Safaricom does not say whether it does; `never` is what is lost for good.
+        for delivery in deliveries:
+            for pause_seconds in (*RESENT_AFTER_SECONDS, 0):
+                if all(map(_is_taken, self._deliver([delivery]))):
+                    break
+                time.sleep(pause_seconds)
 
     def _post(self, delivery: Delivery) -> int:
         try:
@@ -336,6 +346,10 @@ class Running:
         answer.raise_for_status()
         body: JsonValue = answer.json()
         return body
+
+
+def _is_taken(status: int) -> bool:
+    return 0 < status < 500
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
+import httpx
 from pydantic import JsonValue
 
 from shared_kernel.contracts.order import PlacedOrder
@@ -33,6 +34,7 @@ SENT_TWICE = 0.05
 PRODUCTS_OF_A_CURRENCY = 20
 PRICE_MINOR: Mapping[str, int] = {"IDR": 10_000_00, "USD": 9_99, "KES": 150_00}
 _CHARGED_WITHIN_SECONDS = 60
+_HEARD_WITHIN_SECONDS = 300
 _SOON_SECONDS = 6
 _PAUSE_SECONDS = 2
 
@@ -100,7 +102,7 @@ def acts(chance: Random, customers: Sequence[Customer]) -> list[Act]:
     happening = []
     for customer in customers:
         if customer.way.instructs is not None and customer.verb is not None:
-            # What M-Pesa's callback tells nobody can be asked for later, so there it comes at least once.
+            # See `play` for why M-Pesa's comes at least once.
             webhook = chance.choice(WEBHOOKS[:5] if customer.way.answer_is_lost else WEBHOOKS)
             options: dict[str, JsonValue] = {"webhook": webhook, "delay_seconds": chance.random() * 5}
             happening.append(Act(customer, customer.verb, options))
@@ -131,11 +133,16 @@ def buy(shop: Shop, providers: Providers, customer: Customer, shelves: Mapping[s
 
 def play(shop: Shop, providers: Providers, act: Act, sale: Sale) -> None:
     """Have it happen, once there is a charge; one that has ended stays as it is, one that is never made too."""
-    started = time.monotonic()
-    while not providers.try_tell(act.customer.way.provider, act.verb, sale.payment_id, **act.options):
+    started, way = time.monotonic(), act.customer.way
+    while (answers := providers.try_tell(way.provider, act.verb, sale.payment_id, **act.options)) is None:
         waited_seconds = time.monotonic() - started
         if waited_seconds > _CHARGED_WITHIN_SECONDS:
             return
         if waited_seconds > _SOON_SECONDS and shop.order(sale.order.id).status in ENDED:
             return
         time.sleep(_PAUSE_SECONDS)
+    # What M-Pesa's callback tells nobody can be asked for later, so there it is sent until it is heard.
+    while way.answer_is_lost and act.options["webhook"] != "late" and httpx.codes.OK not in answers:
+        assert time.monotonic() < started + _HEARD_WITHIN_SECONDS, f"the callback for {sale} is not taken"
+        time.sleep(_PAUSE_SECONDS)
+        answers = providers.tell(way.provider, "webhook", sale.payment_id)

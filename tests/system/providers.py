@@ -64,12 +64,14 @@ class Providers:
         answer = self._post(f"/{provider}/{verb}", {"reference": payment_id, **options})
         return _STATUSES.validate_python(answer.json()["webhooks"])
 
-    def try_tell(self, provider: str, verb: Verb, payment_id: str, **options: JsonValue) -> bool:
-        """What happens to a charge, unless it has ended before; False while it was not made yet."""
+    def try_tell(self, provider: str, verb: Verb, payment_id: str, **options: JsonValue) -> list[int] | None:
+        """As `tell`, unless the charge has ended before, when nothing is told; None while it was not made yet."""
         with self._clients.lent() as client:
             answer = client.post(f"/{provider}/{verb}", json={"reference": payment_id, **options})
         assert answer.status_code in (200, 404, 409), f"{provider} {verb}: {answer.status_code} {answer.text}"
-        return answer.status_code != httpx.codes.NOT_FOUND
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        return _STATUSES.validate_python(answer.json().get("webhooks", []))
 
     def book(self, provider: str) -> list[Row]:
         """All charges of a provider."""
