@@ -149,6 +149,8 @@ def test_webhooks_are_signed_as_the_sdk_wants_them(simulated: Simulated) -> None
 def test_dispute_is_told_listed_and_ended_as_the_sdk_reads_it(simulated: Simulated) -> None:
     sdk, running, inbox = simulated
     intent = pay(sdk)
+    # Its webhook comes when it will.
+    inbox.wait_for(1)
     for number, (status, shown, event_type) in enumerate(
         (
             ("inquiry", "warning_needs_response", "charge.dispute.created"),
