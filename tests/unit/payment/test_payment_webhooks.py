@@ -4,11 +4,13 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
 from payment.application.ports import ProviderError, WebhookRefused
-from payment.application.webhooks import MOST_ATTEMPTS
+from payment.application.webhooks import TRIED_FOR
 from payment.domain.errors import ProviderNotAvailable, WebhookFailed, WebhookNotFound
 from payment.domain.payment import payment_id
 from shared_kernel.contracts import payment as contract
@@ -169,11 +171,28 @@ def test_webhook_that_failed_is_run_by_the_cron_with_growing_pauses_until_it_giv
             assert await world.webhooks().run_due() == 0
             if len(bank.asked) > asked:
                 attempts_at.append(minute + 1)
-        assert attempts_at[:4] == [1, 3, 7, 15]
-        assert len(attempts_at) == MOST_ATTEMPTS - 1
+        assert attempts_at[:5] == [1, 2, 4, 8, 16]
+        assert [later - earlier for earlier, later in pairwise(attempts_at)][-1] == 6 * 60
+        assert timedelta(minutes=attempts_at[-2]) < TRIED_FOR <= timedelta(minutes=attempts_at[-1])
         bank.is_down = False
         bank.standing[ID] = "paid"
         assert (await world.webhooks().receive(told(reference=ID))).status == "done"
+
+    asyncio.run(story())
+
+
+def test_webhook_that_its_provider_sends_again_and_again_is_run_as_soon_as_one_that_came_once() -> None:
+    async def story() -> None:
+        world, bank = await _waiting()
+        bank.is_down = True
+        for _ in range(20):
+            with pytest.raises(WebhookFailed):
+                await world.webhooks().receive(told(reference=ID))
+        bank.is_down = False
+        bank.standing[ID] = "paid"
+        world.later(seconds=61)
+        assert await world.webhooks().run_due() == 1
+        assert world.stored()["status"] == "captured"
 
     asyncio.run(story())
 

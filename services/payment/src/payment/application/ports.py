@@ -63,7 +63,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class KeptWebhook:
-    """A verified webhook as it is stored; `attempts` are those to let it have its effect."""
+    """A verified webhook as it is stored; `attempts` are those to let it have its effect, whoever made them."""
 
     id: str
     provider: str
@@ -71,6 +71,7 @@ class KeptWebhook:
     notice: Notice
     status: WebhookStatus
     attempts: int
+    received_at: datetime
 
 
 class WebhookRefused(Unauthenticated):

@@ -20,8 +20,8 @@ from shared_kernel.ids import new_id
 
 LARGEST_BATCH = 20
 MOST_FORGOTTEN = 100
-MOST_ATTEMPTS = 12
-"""Tried by the cron; with pauses of one minute, two, four and so on up to six hours that is about a day."""
+TRIED_FOR = timedelta(days=1)
+"""By the cron, after a minute, two, four and so on, and at last every six hours."""
 
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(hours=6)
@@ -98,8 +98,10 @@ class Webhooks:
         if code is None:
             await self._book.mark(kept, None, None)
             return contract.WebhookReceipt(id=kept.id, status="done")
-        pause = min(_FIRST_PAUSE * 2 ** min(kept.attempts, 10), _LONGEST_PAUSE)
-        retry_at = self._changes.now() + pause if kept.attempts + 1 < MOST_ATTEMPTS else None
+        now = self._changes.now()
+        # By its age, and not by its attempts: a provider that sends it six times in a minute must not put it off.
+        age = now - kept.received_at
+        retry_at = now + min(max(age, _FIRST_PAUSE), _LONGEST_PAUSE) if age < TRIED_FOR else None
         await self._book.mark(kept, code, retry_at)
         raise WebhookFailed("the webhook is kept, but could not have its effect yet")
 

@@ -21,7 +21,7 @@ _KEPT: TypeAdapter[KeptWebhook] = TypeAdapter(KeptWebhook)
 _ALL_KEPT: TypeAdapter[list[KeptWebhook]] = TypeAdapter(list[KeptWebhook])
 
 _JSON = """json_object('id', id, 'provider', provider, 'event_id', event_id, 'notice', json(notice),
-    'status', status, 'attempts', attempts)"""
+    'status', status, 'attempts', attempts, 'received_at', received_at)"""
 
 _KEEP = """
     INSERT INTO webhooks (id, provider, event_id, body, notice, status, attempts, received_at, retry_at)
