@@ -32,7 +32,7 @@ _BODY_COMES_WITHIN_MS = 10_000
 # What a chunk costs to take hardly depends on its size, and those that workerd gives of itself are small.
 _LARGEST_CHUNK_BYTES = 65_536
 
-# One for each binding and isolate: what one request learns of a service, the next ones know.
+# Each for its binding and this isolate: what one request learns of a service, the next ones know.
 _BREAKERS = circuits()
 
 

@@ -124,26 +124,24 @@ def test_query_that_did_not_reach_m_pesa_ends_no_payment_however_late(
     assert run(provider.look_up(charge)) == Captured(str(charge.provider_reference))
 
 
-@pytest.mark.parametrize(
-    "refusal",
-    [{"errorCode": "500.001.1001", "errorMessage": "Wrong credentials"}, {"ResponseCode": "0", "ResultCode": "7777"}],
-)
-def test_payment_whose_receipt_is_known_is_not_ended_by_a_query_that_finds_nothing(
-    shop: Shop, refusal: Mapping[str, object]
-) -> None:
+def test_payment_whose_receipt_is_known_is_not_ended_by_a_code_that_is_not(shop: Shop) -> None:
     charge = shop.paid()
     shop.now = CHARGE.expires_at + SILENCE
-    provider = Interrupted(shop.http, "/stkpushquery/v1/query", refusal).of(shop)
+    provider = Interrupted(shop.http, "/stkpushquery/v1/query", {"ResponseCode": "0", "ResultCode": "7777"}).of(shop)
     with pytest.raises(ProviderError):
         run(provider.look_up(charge))
     assert run(provider.look_up(charge)) == Captured(str(charge.provider_reference))
 
 
-def test_prompt_that_m_pesa_does_not_know_any_more_has_expired(shop: Shop) -> None:
-    charge = shop.pushed()
-    shop.now = CHARGE.expires_at + SILENCE
+def test_prompt_that_m_pesa_does_not_know_any_more_has_expired_unless_its_receipt_is_known(shop: Shop) -> None:
     unknown = {"errorCode": "500.001.1001", "errorMessage": "The transaction does not exist"}
-    assert run(Interrupted(shop.http, "/stkpushquery/v1/query", unknown).of(shop).look_up(charge)) == Expired()
+    pushed = shop.pushed()
+    shop.control("pay", reference=REFERENCE)
+    paid = replace(pushed, provider_reference=shop.notice(1).provider_reference)
+    shop.now = CHARGE.expires_at + SILENCE
+    answers = {Expired(): pushed, Captured(str(paid.provider_reference)): paid}
+    for answer, charge in answers.items():
+        assert run(Interrupted(shop.http, "/stkpushquery/v1/query", unknown).of(shop).look_up(charge)) == answer
 
 
 @pytest.mark.parametrize("code", ["404.001.03", "401.002.01", "400.003.01"])

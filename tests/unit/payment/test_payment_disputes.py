@@ -116,21 +116,30 @@ def test_dispute_that_the_provider_does_not_show_is_neither_begun_nor_ended() ->
 
 
 class Refusing(Bank):
-    """A bank that has declined everything."""
+    """A bank that has declined everything, as long as it refuses."""
+
+    is_refusing = True
 
     async def look_up(self, charge: Charge) -> Outcome | None:
+        if not self.is_refusing:
+            return await super().look_up(charge)
         return Declined(contract.Failure(code="payment_denied", detail="the bank refused it"))
 
 
-def test_webhook_that_cannot_tell_a_reversal_from_a_decline_is_done_where_nothing_was_taken() -> None:
+@pytest.mark.parametrize("end", ["declined", "cancelled"])
+def test_webhook_that_cannot_tell_a_reversal_from_a_decline_is_done_where_nothing_was_taken(end: str) -> None:
     async def story() -> None:
         world = World()
         world.providers["xendit"] = bank = Refusing()
         await world.charges().request_payment(REQUEST)
+        if end == "cancelled":
+            bank.is_refusing = False
+            await world.charges().cancel_payment(CANCEL)
+            bank.is_refusing = True
         await _tell(world)
-        assert world.stored()["status"] == "declined"
+        assert world.stored()["status"] == end
         assert "disputes" not in bank.asked
-        assert world.events() == ["payment.pending", "payment.declined"]
+        assert world.events() == ["payment.pending", f"payment.{end}"]
 
     asyncio.run(story())
 

@@ -10,7 +10,7 @@ Look = tuple[str, int, str | None]
 
 
 class Parts(Protocol):
-    """The bindings of the Worker, and the circuit breaker of each that leads to a service."""
+    """The bindings of the Worker, and the circuit breakers that stand before some of them."""
 
     @property
     def breakers(self) -> Mapping[str, CircuitBreaker]:

@@ -27,7 +27,7 @@ BINDINGS: dict[type[object], str] = {
 }
 
 
-# What a provider tells of money nobody may be able to ask for later, so it is always passed on.
+# What a provider tells of money nobody may be able to ask for later, so no circuit holds it back.
 _NEVER_HELD_BACK = frozenset({BINDINGS[payment.Webhooks]})
 
 

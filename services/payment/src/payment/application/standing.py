@@ -8,7 +8,7 @@ from payment.application.ports import Notice, ProviderError, TellsDisputes
 from payment.application.returns import Providers, Returns, provider_named
 from payment.domain.charge import Chargeback, Expired, Outcome
 from payment.domain.errors import IllegalChange
-from payment.domain.payment import UNDECIDED, Payment
+from payment.domain.payment import NOT_TAKEN, UNDECIDED, Payment
 
 _NOTHING_TOLD = Notice("")
 
@@ -60,8 +60,8 @@ class Standing:
         provider = provider_named(self._providers, payment.terms.provider)
         if not isinstance(provider, TellsDisputes):
             return payment
-        if payment.status == "declined":
-            # A provider may say the same of a decline as of a reversal, and that takes no money.
+        if payment.status in NOT_TAKEN:
+            # A provider may say the same of a decline as of a reversal. Had it taken money, the look before would know.
             return payment
         if payment.captured.amount == 0:
             raise IllegalChange(f"a payment that is {payment.status} cannot be disputed")

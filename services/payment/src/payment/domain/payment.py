@@ -38,7 +38,7 @@ from shared_kernel.ids import derived_id
 from shared_kernel.money import CurrencyMismatch, Money
 
 UNDECIDED: frozenset[PaymentStatus] = frozenset({"created", "pending", "authorised"})
-_NOT_TAKEN: frozenset[PaymentStatus] = frozenset({"declined", "expired", "cancelled"})
+NOT_TAKEN: frozenset[PaymentStatus] = frozenset({"declined", "expired", "cancelled"})
 _HELD: frozenset[PaymentStatus] = frozenset({"captured", "partially_refunded", "refunded", "refund_due", "disputed"})
 _REFUNDABLE: frozenset[PaymentStatus] = frozenset({"captured", "partially_refunded", "refund_due"})
 
@@ -304,7 +304,7 @@ class Payment:
 
     def _taken(self, reference: str, at: datetime) -> "Payment":
         # Nobody waits for money any more that comes after the end: whoever was told of it has gone another way.
-        given_up = f"paid_after_{self.status}" if self.status in _NOT_TAKEN else None
+        given_up = f"paid_after_{self.status}" if self.status in NOT_TAKEN else None
         taken = replace(
             self._known_as(reference),
             status="captured",

@@ -257,13 +257,13 @@ class MpesaProvider:
         if code in _FAILURES:
             name, detail = _FAILURES[code]
             return Declined(Failure(code=name, detail=detail))
-        # The prompt is long gone. If M-Pesa took the money after all, its callback tells of a late payment: one whose
-        # receipt it has told was made.
-        is_gone = not self._is_open(charge) and "/" not in provider_reference
-        if is_gone and code:
+        # The prompt is long gone. If M-Pesa took the money after all, its callback tells of a late payment; and of one
+        # that was made it has told the receipt, which is then all that is left to go by.
+        is_gone, has_receipt = not self._is_open(charge), "/" in provider_reference
+        if is_gone and code and not has_receipt:
             return Declined(Failure(code="provider_refused", detail=f"M-Pesa ended the payment with {code}"))
         if is_gone and reply.knows_nothing:
-            return Expired()
+            return Captured(provider_reference) if has_receipt else Expired()
         raise ProviderError(f"M-Pesa answered the query with {code or reply.error_code or 'nothing that is known'}")
 
     async def _reverse(self, charge: Charge, refund_key: str, receipt: str) -> RefundOutcome:
