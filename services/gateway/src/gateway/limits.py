@@ -14,8 +14,8 @@ import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address, ip_network
 
+from shared_kernel.addresses import line_of
 from shared_kernel.clock import Clock, to_milliseconds
 from shared_kernel.errors import TooManyRequests
 from shared_kernel.rpc import Principal
@@ -114,12 +114,4 @@ def address_key(address: str) -> str:
     >>> address_key("2001:db8:1:2:3:4:5:6")
     'address:2001:db8:1:2::/64'
     """
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return "address:unknown"
-    if not isinstance(parsed, IPv6Address):
-        return f"address:{parsed}"
-    if parsed.ipv4_mapped is not None:
-        return f"address:{parsed.ipv4_mapped}"
-    return f"address:{ip_network((int(parsed), 64), strict=False)}"
+    return f"address:{line_of(address) or 'unknown'}"

@@ -8,11 +8,9 @@ sessions last. That is the price of a bound on guessing (NIST SP 800-63B-4, 3.2.
 """
 
 import hashlib
-import ipaddress
 from typing import NamedTuple
 
-# An IPv6 customer has a whole /64 to himself (RFC 6177).
-_IPV6_NETWORK_BITS = 64
+from shared_kernel.addresses import line_of
 
 
 class Limits(NamedTuple):
@@ -42,17 +40,7 @@ class Origin(NamedTuple):
     @staticmethod
     def of(email: str, address: str) -> "Origin":
         """The origin of an attempt at this account from this address, an IPv6 one by its network."""
-        return Origin(_digest("account", email.lower()), _digest("address", _network(address)))
-
-
-def _network(address: str) -> str:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, _IPV6_NETWORK_BITS), strict=False))
+        return Origin(_digest("account", email.lower()), _digest("address", line_of(address) or address))
 
 
 def _digest(kind: str, words: str) -> str:
