@@ -42,6 +42,17 @@ def optional_setting(name: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def js_value(value: Any) -> Any:
+    """The value as JavaScript has it: its dictionaries as plain objects, and not as Maps."""
+    return to_js(value, dict_converter=js.Object.fromEntries)
+
+
+def text_members(entries: Any) -> dict[str, str]:
+    """What JavaScript iterates as pairs of texts, as headers are, in one crossing."""
+    members: dict[str, str] = json.loads(js.JSON.stringify(js.Object.fromEntries(entries)))
+    return members
+
+
 def wait_until(work: Awaitable[Any]) -> None:
     """Let the work go on after the answer was sent, within the present trace, which JavaScript would not hand on."""
     import_from_javascript("cloudflare:workers").waitUntil(_in_trace(work, present_traceparent()))
@@ -127,7 +138,7 @@ class QueueProducer:
     async def send_batch(self, messages: Sequence[str]) -> None:
         """Send at most 100 texts in one request."""
         batch = [{"body": message, "contentType": "text"} for message in messages]
-        await self._binding.sendBatch(to_js(batch, dict_converter=js.Object.fromEntries))
+        await self._binding.sendBatch(js_value(batch))
 
 
 def producer(name: str) -> QueueProducer:
@@ -159,7 +170,7 @@ class QueueMessage:
 
     def retry(self, delay_seconds: int) -> None:
         """Have it delivered again after the delay."""
-        self._message.retry(to_js({"delaySeconds": delay_seconds}, dict_converter=js.Object.fromEntries))
+        self._message.retry(js_value({"delaySeconds": delay_seconds}))
 
 
 def transport(binding: Any) -> Transport:
@@ -167,8 +178,7 @@ def transport(binding: Any) -> Transport:
 
     async def send(method: str, call: str, request: str, timeout_ms: int) -> str:
         cancel = js.AbortController.new()
-        options = to_js({"signal": cancel.signal}, dict_converter=js.Object.fromEntries)
-        timeout = js.scheduler.wait(timeout_ms, options)
+        timeout = js.scheduler.wait(timeout_ms, js_value({"signal": cancel.signal}))
         try:
             answer = await js.Promise.race(to_js([getattr(binding, method)(call, request), timeout]))
         except JsException as failure:
@@ -196,12 +206,11 @@ async def fetch(
         "signal": js.AbortSignal.timeout(max(1, int(timeout_seconds * 1000))),
     } | ({} if body is None else {"body": body})
     try:
-        response = await js.fetch(url, to_js(options, dict_converter=js.Object.fromEntries))
+        response = await js.fetch(url, js_value(options))
         text = await response.text()
     except JsException as failure:
         raise CallFailed(failure.name or "the call failed") from None
-    answered: dict[str, str] = json.loads(js.JSON.stringify(js.Object.fromEntries(response.headers)))
-    return int(response.status), answered, str(text)
+    return int(response.status), text_members(response.headers), str(text)
 
 
 async def pause(seconds: float) -> None:

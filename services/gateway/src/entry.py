@@ -1,13 +1,12 @@
 """The gateway's composition root: the JavaScript request in, the JavaScript response out."""
 
-import json
 import logging
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import js
-from pyodide.ffi import JsException, jsnull, to_js
+from pyodide.ffi import JsException, jsnull
 from workers import WorkerEntrypoint
 
 from gateway.app import Gateway, Surroundings
@@ -21,7 +20,16 @@ from gateway.routes import ROUTES
 from gateway.routing import LIMITS, Limit, Settings
 from gateway.services import BINDINGS, Contract, circuits
 from shared_kernel.clock import system_clock
-from shared_kernel.cloudflare import bindings, log_to_console, optional_setting, setting, transport, wait_until
+from shared_kernel.cloudflare import (
+    bindings,
+    js_value,
+    log_to_console,
+    optional_setting,
+    setting,
+    text_members,
+    transport,
+    wait_until,
+)
 from shared_kernel.rpc import Call, CircuitBreaker, remote
 
 log_to_console()
@@ -63,9 +71,9 @@ class _Stream:
         if stream is jsnull:
             return
         # A timer for each chunk would cost more than to read it.
-        in_time = _object({"signal": js.AbortSignal.timeout(_BODY_COMES_WITHIN_MS)})
+        in_time = js_value({"signal": js.AbortSignal.timeout(_BODY_COMES_WITHIN_MS)})
         body = stream.pipeThrough(js.IdentityTransformStream.new(), in_time)
-        self._reader = body.getReader(_object({"mode": "byob"}))
+        self._reader = body.getReader(js_value({"mode": "byob"}))
 
     async def read(self, limit_bytes: int) -> bytes | None:
         chunks: list[bytes] = []
@@ -110,13 +118,11 @@ class Default(WorkerEntrypoint):
             value = headers.get(name)
             return None if value is jsnull else str(value)
 
-        def all_headers() -> dict[str, str]:
-            named: dict[str, str] = json.loads(js.JSON.stringify(js.Object.fromEntries(headers)))
-            return named
-
         origin, path, query = split_url(raw.url)
         header_count = getattr(js.Array, "from")(headers.keys()).length
-        asked = Request(raw.method, path, query, header, _Stream(raw.body), all_headers, origin, header_count)
+        asked = Request(
+            raw.method, path, query, header, _Stream(raw.body), partial(text_members, headers), origin, header_count
+        )
         return await _to_js(await _GATEWAY.handle(asked, _settings()))
 
 
@@ -150,10 +156,6 @@ async def _to_js(response: Response) -> Any:
         found = await bindings().ASSETS.fetch(f"https://assets.invalid{response.file}")
         if found.status != 200:
             _log.error("the static file %s is missing", response.file)
-            return js.Response.new(None, _object({"status": 503, "headers": {"retry-after": "60"}}))
+            return js.Response.new(None, js_value({"status": 503, "headers": {"retry-after": "60"}}))
         body = found.body
-    return js.Response.new(body, _object({"status": response.status, "headers": dict(response.headers)}))
-
-
-def _object(members: Mapping[str, Any]) -> Any:
-    return to_js(dict(members), dict_converter=js.Object.fromEntries)
+    return js.Response.new(body, js_value({"status": response.status, "headers": dict(response.headers)}))

@@ -1,13 +1,11 @@
 """The Rate Limiting bindings, the Cache API and WebCrypto, each looked up anew at every use."""
 
-import json
 from collections.abc import Mapping
-from typing import Any
 
 import js
 from pyodide.ffi import JsException, jsnull, to_js
 
-from shared_kernel.cloudflare import bindings
+from shared_kernel.cloudflare import bindings, js_value, text_members
 
 
 def limiter_of(limit: str) -> str:
@@ -17,7 +15,7 @@ def limiter_of(limit: str) -> str:
 
 async def is_within_limit(limit: str, key: str) -> bool:
     """Count a request by the binding of its class; AttributeError or JsException when that cannot be asked."""
-    outcome = await getattr(bindings(), limiter_of(limit)).limit(_object({"key": key}))
+    outcome = await getattr(bindings(), limiter_of(limit)).limit(js_value({"key": key}))
     return bool(outcome.success)
 
 
@@ -29,12 +27,12 @@ class EdgeCache:
         found = await js.caches.default.match(url)
         if found is None or found is jsnull:
             return None
-        headers: dict[str, str] = json.loads(js.JSON.stringify(js.Object.fromEntries(found.headers)))
+        headers = text_members(found.headers)
         return str(await found.text()), headers
 
     async def keep(self, url: str, text: str, headers: Mapping[str, str]) -> None:
         """Keep it as long as its `cache-control` says."""
-        await js.caches.default.put(url, js.Response.new(text, _object({"headers": dict(headers)})))
+        await js.caches.default.put(url, js.Response.new(text, js_value({"headers": dict(headers)})))
 
     async def forget(self, url: str) -> None:
         """Keep it no longer."""
@@ -43,14 +41,10 @@ class EdgeCache:
 
 async def verify_ed25519(public_jwk: Mapping[str, str], signed: bytes, signature: bytes) -> bool:
     """Whether the signature is the key's (RFC 8032); JsException when the key is none."""
-    algorithm = _object({"name": "Ed25519"})
-    key = await js.crypto.subtle.importKey("jwk", _object(public_jwk), algorithm, False, to_js(["verify"]))
+    algorithm = js_value({"name": "Ed25519"})
+    key = await js.crypto.subtle.importKey("jwk", js_value(dict(public_jwk)), algorithm, False, to_js(["verify"]))
     try:
         return bool(await js.crypto.subtle.verify("Ed25519", key, to_js(signature), to_js(signed)))
     except JsException:
         # WebCrypto raises for one that is not 64 bytes long.
         return False
-
-
-def _object(members: Mapping[str, Any]) -> Any:
-    return to_js(dict(members), dict_converter=js.Object.fromEntries)

@@ -9,7 +9,7 @@ import js
 from pyodide.ffi import JsException, to_js
 
 from shared_kernel.clock import system_clock, to_milliseconds
-from shared_kernel.cloudflare import bindings
+from shared_kernel.cloudflare import bindings, js_value
 from shared_kernel.rpc import CircuitBreaker
 
 _CACHE = "CACHE"
@@ -42,7 +42,7 @@ def _try_service(binding: str, call: str) -> Any:
 
 
 def _try_limiter(binding: str) -> Any:
-    return getattr(bindings(), binding).limit(_object({"key": "health"}))
+    return getattr(bindings(), binding).limit(js_value({"key": "health"}))
 
 
 def _try_cache() -> Any:
@@ -50,7 +50,7 @@ def _try_cache() -> Any:
 
 
 def _try_assets() -> Any:
-    return bindings().ASSETS.fetch(js.Request.new(_ASSET, _object({"method": "HEAD"})))
+    return bindings().ASSETS.fetch(js.Request.new(_ASSET, js_value({"method": "HEAD"})))
 
 
 async def _settled(tries: Mapping[str, Callable[[], Any]], timeout_ms: int) -> dict[str, _Look]:
@@ -66,7 +66,7 @@ async def _settled(tries: Mapping[str, Callable[[], Any]], timeout_ms: int) -> d
         return note
 
     cancel = js.AbortController.new()
-    timeout = js.scheduler.wait(timeout_ms, _object({"signal": cancel.signal}))
+    timeout = js.scheduler.wait(timeout_ms, js_value({"signal": cancel.signal}))
     promises = [js.Promise.race(to_js([_promise(ask).then(noting(name)), timeout])) for name, ask in tries.items()]
     outcomes = await js.Promise.allSettled(to_js(promises))
     cancel.abort()
@@ -89,10 +89,6 @@ def _look(outcome: Any, took_ms: int | None, waited_ms: int) -> _Look:
     if took_ms is None:
         return "timeout", waited_ms, None
     return "ok", took_ms, outcome.value if isinstance(outcome.value, str) else None
-
-
-def _object(members: Mapping[str, Any]) -> Any:
-    return to_js(dict(members), dict_converter=js.Object.fromEntries)
 
 
 def _now_ms() -> int:

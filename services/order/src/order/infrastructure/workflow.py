@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import js
-from pyodide.ffi import JsException, to_js
+from pyodide.ffi import JsException
+
+from shared_kernel.cloudflare import js_value
 
 _OVER = frozenset({"errored", "terminated", "complete"})
 
@@ -25,7 +26,7 @@ class WorkflowSagas:
         parameters = {"order_id": order_id, "traceparent": traceparent}
         params = {"id": _instance_id(order_id, attempt), "params": parameters}
         try:
-            await self._binding().create(_object(params))
+            await self._binding().create(js_value(params))
         except JsException as failure:
             if not re.search(r"already[ _.-]?exists", str(failure), re.IGNORECASE):
                 raise
@@ -44,7 +45,7 @@ class WorkflowSagas:
                 return False
             if status == "paused":
                 await instance.resume()
-            await instance.sendEvent(_object({"type": self._awaited, "payload": {}}))
+            await instance.sendEvent(js_value({"type": self._awaited, "payload": {}}))
         except JsException as failure:
             if re.search(r"not[ _.-]?found", str(failure), re.IGNORECASE):
                 return False
@@ -54,7 +55,3 @@ class WorkflowSagas:
 
 def _instance_id(order_id: str, attempt: int) -> str:
     return order_id if attempt == 1 else f"{order_id}-{attempt}"
-
-
-def _object(value: dict[str, Any]) -> Any:
-    return to_js(value, dict_converter=js.Object.fromEntries)

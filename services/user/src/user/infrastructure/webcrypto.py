@@ -13,6 +13,7 @@ import js
 from pyodide.ffi import to_js
 
 from shared_kernel.clock import rfc3339
+from shared_kernel.cloudflare import js_value
 from shared_kernel.errors import Fault
 from shared_kernel.ids import new_id
 from user.domain.signing_key import SigningKey
@@ -32,7 +33,7 @@ class WebCryptoVault:
     async def make(self, signs_from: datetime) -> SigningKey:
         """A new key pair that signs from then on."""
         key_id = new_id("key", signs_from)
-        pair = await js.crypto.subtle.generateKey(_object({"name": _ED25519}), True, to_js(["sign", "verify"]))
+        pair = await js.crypto.subtle.generateKey(js_value({"name": _ED25519}), True, to_js(["sign", "verify"]))
         jwk = json.loads(js.JSON.stringify(await js.crypto.subtle.exportKey("jwk", pair.privateKey)))
         public = {member: jwk[member] for member in _PUBLIC_MEMBERS}
         return SigningKey(
@@ -46,9 +47,9 @@ class WebCryptoVault:
         """An Ed25519 signature (RFC 8032); raises when the secret does not open the key."""
         jwk = json.loads(await self._open(key.id, key.sealed_private_key))
         imported = await js.crypto.subtle.importKey(
-            "jwk", _object(jwk), _object({"name": _ED25519}), False, to_js(["sign"])
+            "jwk", js_value(jwk), js_value({"name": _ED25519}), False, to_js(["sign"])
         )
-        signature = await js.crypto.subtle.sign(_object({"name": _ED25519}), imported, to_js(message))
+        signature = await js.crypto.subtle.sign(js_value({"name": _ED25519}), imported, to_js(message))
         return bytes(signature.to_bytes())
 
     async def _seal(self, key_id: str, plain: bytes) -> str:
@@ -71,15 +72,11 @@ class WebCryptoVault:
         if not self._secret:
             raise Fault("SIGNING_KEY_SECRET is empty")
         secret = await js.crypto.subtle.importKey("raw", to_js(self._secret), "HKDF", False, to_js(["deriveKey"]))
-        derivation = _object({"name": "HKDF", "hash": "SHA-256", "salt": to_js(salt), "info": to_js(_PURPOSE)})
-        form = _object({"name": "AES-GCM", "length": 256})
+        derivation = js_value({"name": "HKDF", "hash": "SHA-256", "salt": to_js(salt), "info": to_js(_PURPOSE)})
+        form = js_value({"name": "AES-GCM", "length": 256})
         return await js.crypto.subtle.deriveKey(derivation, secret, form, False, to_js([use]))
 
 
 def _aes_gcm(nonce: bytes, key_id: str) -> Any:
     """A sealed key is bound to its id, so that one cannot be put in another's place."""
-    return _object({"name": "AES-GCM", "iv": to_js(nonce), "additionalData": to_js(key_id.encode())})
-
-
-def _object(members: dict[str, Any]) -> Any:
-    return to_js(members, dict_converter=js.Object.fromEntries)
+    return js_value({"name": "AES-GCM", "iv": to_js(nonce), "additionalData": to_js(key_id.encode())})
