@@ -5,7 +5,9 @@ of another order is refused instead of giving a wrong page.
 """
 
 import base64
-from typing import Annotated
+import json
+from collections.abc import Sequence
+from typing import Annotated, NamedTuple
 
 from pydantic import Field, ValidationError
 
@@ -13,6 +15,7 @@ from shared_kernel.contracts.model import Message
 from shared_kernel.errors import Invalid
 from shared_kernel.ids import Id
 from shared_kernel.money import LARGEST_AMOUNT_MINOR
+from shared_kernel.rpc import Json
 
 Key = Annotated[int, Field(strict=True, ge=0, le=LARGEST_AMOUNT_MINOR)] | str
 
@@ -48,3 +51,22 @@ class Cursor(Message):
         if cursor.order != order or not isinstance(cursor.key, key):
             raise InvalidCursor
         return cursor
+
+
+class Listed(NamedTuple):
+    """One item of a list: its JSON as the reader sees it, and its place in the list."""
+
+    json: str
+    place: Cursor
+
+
+def place_of(text: str | None, order: str, key: type[int] | type[str] = str) -> Cursor | None:
+    """As `Cursor.decode`; None where the list is read from its beginning."""
+    return None if text is None else Cursor.decode(text, order, key)
+
+
+def page_of(listed: Sequence[Listed], limit: int) -> Json:
+    """`{"items", "next_cursor"}` of these items, of which one beyond the limit tells that there are more."""
+    page = listed[:limit]
+    following = page[-1].place.encode() if len(listed) > limit else None
+    return Json(f'{{"items":[{",".join(one.json for one in page)}],"next_cursor":{json.dumps(following)}}}')

@@ -7,13 +7,13 @@ from typing import Any, Literal
 import pytest
 
 from shared_kernel.contracts import company as contract
-from shared_kernel.cursor import Cursor
+from shared_kernel.cursor import Cursor, Listed
 from shared_kernel.errors import Unavailable
 from shared_kernel.sql import ConstraintViolated, Outcome, SqlValue, Statement
 from tests.unit.sqlite_database import SqliteDatabase, migrations
 from tests.unit.user.company_world import World, description, email, run, user
 from user.application.companies import ROUNDS
-from user.application.ports import Listed, Told
+from user.application.ports import Told
 from user.domain.company import Account, Company, Founding
 from user.domain.company_errors import (
     AlreadyAMember,

@@ -21,14 +21,14 @@ from gateway.tokens import Claims, InvalidToken, PublicKey, Verify, claims_of, i
 from shared_kernel.clock import Clock, system_clock
 from shared_kernel.contracts.model import Nothing
 from shared_kernel.contracts.user import CheckSession, Identities, Standing
-from shared_kernel.rpc import Principal
+from shared_kernel.rpc import GATEWAY_ID, Principal
 
 # An order's access token, as the order service makes it: 24 random bytes in base64url.
 _CREDENTIAL = re.compile(r"[A-Za-z0-9_-]{32}")
 _SCHEME = "bearer "
 _PATIENCE_MS = 2_000
 
-GATEWAY = Principal(kind="service", id="gateway")
+GATEWAY = Principal(kind="service", id=GATEWAY_ID)
 """The gateway itself, where it must know more than the caller may."""
 
 GUEST = Principal(kind="guest", id="guest")

@@ -1,6 +1,5 @@
 """The catalogue for its readers: each sees the products and prices that are meant for him."""
 
-import json
 import logging
 
 from product.application.ports import Products, Reader, Shelf
@@ -8,7 +7,7 @@ from product.domain.errors import ProductNotFound
 from shared_kernel.clock import system_clock, to_milliseconds
 from shared_kernel.contracts import product as contract
 from shared_kernel.contracts.model import Health, Nothing
-from shared_kernel.cursor import Cursor
+from shared_kernel.cursor import page_of, place_of
 from shared_kernel.rpc import Json, Principal
 
 _log = logging.getLogger(__name__)
@@ -33,12 +32,8 @@ class Catalogue:
     async def list_products(self, request: contract.ListProducts) -> Json:
         """One page of products; InvalidCursor for a cursor that another order gave out."""
         key = int if request.sort in ("price", "-price") else str
-        after = None if request.cursor is None else Cursor.decode(request.cursor, self._reader.order(request.sort), key)
-        listed = await self._shelf.products(request, after, self._reader)
-        page = listed[: request.limit]
-        following = page[-1].place.encode() if len(listed) > request.limit else None
-        items = ",".join(product.json for product in page)
-        return Json(f'{{"items":[{items}],"next_cursor":{json.dumps(following)}}}')
+        seen = place_of(request.cursor, self._reader.order(request.sort), key)
+        return page_of(await self._shelf.products(request, seen, self._reader), request.limit)
 
     async def list_categories(self, request: Nothing) -> Json:
         """The whole tree."""

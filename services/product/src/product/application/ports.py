@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from product.domain.product import Product
 from shared_kernel.contracts.product import Category, ListProducts, Market
-from shared_kernel.cursor import Cursor
+from shared_kernel.cursor import Cursor, Listed
 from shared_kernel.events import Event
 
 
@@ -69,13 +69,6 @@ class Reader(NamedTuple):
         """What a list's order is called for him: another market's prices put it into another one, whose cursors are
         no good here."""
         return sort if self.market == "retail" else f"{self.market} {sort}"
-
-
-class Listed(NamedTuple):
-    """One product of a list: its JSON as the reader sees it, and its place in the list."""
-
-    json: str
-    place: Cursor
 
 
 class Shelf(Protocol):

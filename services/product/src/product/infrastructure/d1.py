@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from pydantic import TypeAdapter
 
-from product.application.ports import Listed, Reader
+from product.application.ports import Reader
 from product.domain.errors import (
     CategoryInUse,
     CategoryNotFound,
@@ -20,7 +20,7 @@ from product.domain.errors import (
 )
 from product.domain.product import Product
 from shared_kernel.contracts.product import Category, ListProducts, Market
-from shared_kernel.cursor import Cursor
+from shared_kernel.cursor import Cursor, Listed
 from shared_kernel.errors import Unavailable
 from shared_kernel.events import Event
 from shared_kernel.sql import ConstraintViolated, Database, SqlValue, Statement

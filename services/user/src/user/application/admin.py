@@ -1,14 +1,13 @@
 """What admins do: look at accounts and the audit, give and take rights, and have the signing key replaced."""
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from shared_kernel.clock import Clock
 from shared_kernel.contracts import user as contract
 from shared_kernel.contracts.model import Nothing
-from shared_kernel.cursor import Cursor
+from shared_kernel.cursor import page_of, place_of
 from shared_kernel.rpc import Call, Json
-from user.application.ports import AUDIT_ORDER, USERS_ORDER, Accounts, Directory, Listed
+from user.application.ports import AUDIT_ORDER, USERS_ORDER, Accounts, Directory
 from user.application.signing import Keyring
 from user.application.told import Actor, together, told_of
 from user.domain.account import Account
@@ -37,7 +36,7 @@ class Admin:
     async def list_users(self, request: contract.ListUsers) -> Json:
         """One page of accounts; InvalidCursor."""
         self._call.principal.require("users:manage")
-        return _page(await self._directory.users(request, _after(request.cursor, USERS_ORDER)), request.limit)
+        return page_of(await self._directory.users(request, place_of(request.cursor, USERS_ORDER)), request.limit)
 
     async def get_user(self, request: contract.GetUser) -> contract.User:
         """One account; UserNotFound."""
@@ -67,7 +66,7 @@ class Admin:
     async def list_audit(self, request: contract.ListAudit) -> Json:
         """One page of the audit; InvalidCursor."""
         self._call.principal.require("users:manage")
-        return _page(await self._directory.audit(request, _after(request.cursor, AUDIT_ORDER)), request.limit)
+        return page_of(await self._directory.audit(request, place_of(request.cursor, AUDIT_ORDER)), request.limit)
 
     async def rotate_keys(self, request: Nothing) -> Json:
         """The JWKS with the new key; TooManyRotations."""
@@ -79,13 +78,3 @@ class Admin:
         if account is None:
             raise UserNotFound
         return account
-
-
-def _after(cursor: str | None, order: str) -> Cursor | None:
-    return None if cursor is None else Cursor.decode(cursor, order, str)
-
-
-def _page(listed: Sequence[Listed], limit: int) -> Json:
-    page = listed[:limit]
-    following = page[-1].place.encode() if len(listed) > limit else None
-    return Json(f'{{"items":[{",".join(one.json for one in page)}],"next_cursor":{json.dumps(following)}}}')

@@ -3,7 +3,6 @@
 A member or staff sees a company; for everybody else it does not exist.
 """
 
-import json
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TypeVar
@@ -11,7 +10,7 @@ from typing import TypeVar
 from shared_kernel.clock import Clock
 from shared_kernel.contracts import company as contract
 from shared_kernel.contracts.model import Nothing
-from shared_kernel.cursor import Cursor
+from shared_kernel.cursor import page_of, place_of
 from shared_kernel.errors import Unavailable
 from shared_kernel.ids import new_id
 from shared_kernel.rpc import Call, Json
@@ -59,11 +58,7 @@ class Companies:
     async def list_companies(self, request: contract.ListCompanies) -> Json:
         """One page; InvalidCursor."""
         self._principal.require("companies:review")
-        after = None if request.cursor is None else Cursor.decode(request.cursor, ORDER, str)
-        listed = await self._companies.page(request, after)
-        page = listed[: request.limit]
-        following = page[-1].place.encode() if len(listed) > request.limit else None
-        return Json(f'{{"items":[{",".join(one.json for one in page)}],"next_cursor":{json.dumps(following)}}}')
+        return page_of(await self._companies.page(request, place_of(request.cursor, ORDER)), request.limit)
 
     async def review_company(self, request: contract.ReviewCompany) -> contract.Company:
         """The company as staff decided; CompanyNotFound, AlreadyReviewed, ReasonRequired."""

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Protocol
 
 from shared_kernel.contracts import company as contract
-from shared_kernel.cursor import Cursor
-from user.application.ports import Listed, Told
+from shared_kernel.cursor import Cursor, Listed
+from user.application.ports import Told
 from user.domain.company import Account, Company, Founding
 from user.domain.spending import Approval, Spending
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from shared_kernel.contracts.user import ListAudit, ListUsers, Standing
-from shared_kernel.cursor import Cursor
+from shared_kernel.cursor import Cursor, Listed
 from shared_kernel.events import Event
 from user.domain.account import Account
 from user.domain.attempts import Limits, Origin
@@ -23,13 +23,6 @@ class Told(NamedTuple):
 
     entries: Sequence[AuditEntry] = ()
     events: Sequence[Event] = ()
-
-
-class Listed(NamedTuple):
-    """One item of a list: its JSON, and its place in the list."""
-
-    json: str
-    place: Cursor
 
 
 class Accounts(Protocol):

@@ -6,13 +6,14 @@ The view `buyers` says who may order for which company; everything that asks for
 from pydantic import TypeAdapter
 
 from shared_kernel.contracts.company import ListCompanies
-from shared_kernel.cursor import Cursor
+from shared_kernel.cursor import Cursor, Listed
 from shared_kernel.money import LARGEST_AMOUNT_MINOR
 from shared_kernel.sql import Database, SqlValue, Statement
 from user.application.companies import ORDER
-from user.application.ports import Listed, Told
+from user.application.ports import Told
 from user.domain.company import Account, Company, Founding, Invitation, Member
 from user.infrastructure.d1_audit import written
+from user.infrastructure.d1_lists import newest
 
 _COMPANY = TypeAdapter(Company)
 _ACCOUNT = TypeAdapter(Account)
@@ -55,6 +56,9 @@ _WHOLE = f"""json_object(
   )),
   'version', company.version, 'created_at', company.created_at, 'updated_at', company.updated_at
 )"""
+
+_SUMMARIES = """SELECT id, json_object('id', id, 'name', name, 'tax_id', tax_id, 'status', status,
+  'created_at', created_at) AS json FROM companies"""
 
 
 def _account(company_id: str) -> str:
@@ -103,20 +107,8 @@ class D1Companies:
         await self._database.batch([company, *_changes(before, after), *written(told)])
 
     async def page(self, wanted: ListCompanies, after: Cursor | None) -> list[Listed]:
-        """Ids are made in the order of time, so they are the key."""
-        conditions = []
-        if wanted.status is not None:
-            conditions.append(Statement("status = ?", (wanted.status,)))
-        if after is not None:
-            conditions.append(Statement("id < ?", (after.id,)))
-        rows = await self._database.rows(
-            "SELECT id, json_object('id', id, 'name', name, 'tax_id', tax_id, 'status', status,"
-            " 'created_at', created_at) AS json FROM companies"
-            f" WHERE {' AND '.join(condition.sql for condition in conditions) or 'true'} ORDER BY id DESC LIMIT ?",
-            *(value for condition in conditions for value in condition.parameters),
-            wanted.limit + 1,
-        )
-        return [Listed(str(row["json"]), Cursor(order=ORDER, key=str(row["id"]), id=str(row["id"]))) for row in rows]
+        """One company more than the page holds, where there are more."""
+        return await newest(self._database, _SUMMARIES, {"status": wanted.status}, after, wanted.limit, ORDER)
 
     async def invitation(self, token_digest: str) -> Invitation | None:
         """Whether it is good for who comes with it, the invitation says itself."""

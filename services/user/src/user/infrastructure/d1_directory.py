@@ -1,12 +1,11 @@
 """The accounts and the audit in D1 as admins look at them: SQLite writes the JSON, which is passed on as it is."""
 
-from collections.abc import Sequence
-
 from shared_kernel.contracts.user import ListAudit, ListUsers
-from shared_kernel.cursor import Cursor
-from shared_kernel.sql import Database, Row, SqlValue
-from user.application.ports import AUDIT_ORDER, USERS_ORDER, Listed
+from shared_kernel.cursor import Cursor, Listed
+from shared_kernel.sql import Database
+from user.application.ports import AUDIT_ORDER, USERS_ORDER
 from user.infrastructure.d1_accounts import COMPANY_ID
+from user.infrastructure.d1_lists import Filters, listed, newest
 
 # A merge patch onto nothing leaves out the members that are null, as the contract does.
 _USER = f"""json_patch('{{}}', json_object('id', id, 'email', email, 'name', name,
@@ -24,9 +23,6 @@ _ENTRIES_OF = f"""SELECT id, {_ENTRY} AS json FROM audit WHERE id IN (
   ORDER BY id DESC LIMIT ?3
 ) ORDER BY id DESC"""
 _AFTER_EVERY_ID = "~"
-
-Filters = dict[str, SqlValue]
-"""The value that a column must have; None where any will do."""
 
 
 class D1Directory:
@@ -47,30 +43,19 @@ class D1Directory:
             "email": None if wanted.email is None else wanted.email.lower(),
             "given_role": wanted.role,
         }
-        return await self._newest(f"SELECT id, {_USER} AS json FROM users", filters, after, wanted.limit, USERS_ORDER)
+        return await newest(
+            self._database, f"SELECT id, {_USER} AS json FROM users", filters, after, wanted.limit, USERS_ORDER
+        )
 
     async def audit(self, wanted: ListAudit, after: Cursor | None) -> list[Listed]:
         """One entry more than the page holds, where there are more."""
         if wanted.subject is None:
-            return await self._newest(f"SELECT id, {_ENTRY} AS json FROM audit", {}, after, wanted.limit, AUDIT_ORDER)
+            return await newest(
+                self._database, f"SELECT id, {_ENTRY} AS json FROM audit", {}, after, wanted.limit, AUDIT_ORDER
+            )
         until = _AFTER_EVERY_ID if after is None else after.id
-        return _listed(await self._database.rows(_ENTRIES_OF, wanted.subject, until, wanted.limit + 1), AUDIT_ORDER)
+        return listed(await self._database.rows(_ENTRIES_OF, wanted.subject, until, wanted.limit + 1), AUDIT_ORDER)
 
     async def check(self) -> None:
         """Read something; raises when that is not possible."""
         await self._database.rows("SELECT id FROM users LIMIT 1")
-
-    async def _newest(
-        self, select: str, filters: Filters, after: Cursor | None, limit: int, order: str
-    ) -> list[Listed]:
-        """Ids are made in the order of time; only the conditions that are wanted, so that each finds its index."""
-        given = {f"{column} = ?": value for column, value in filters.items() if value is not None}
-        if after is not None:
-            given["id < ?"] = after.id
-        where = " AND ".join(given) or "true"
-        rows = await self._database.rows(f"{select} WHERE {where} ORDER BY id DESC LIMIT ?", *given.values(), limit + 1)
-        return _listed(rows, order)
-
-
-def _listed(rows: Sequence[Row], order: str) -> list[Listed]:
-    return [Listed(str(row["json"]), Cursor(order=order, key=str(row["id"]), id=str(row["id"]))) for row in rows]
