@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -67,13 +68,18 @@ class Run:
         return read_connection(path)
 
     def hears(self, text: str) -> str:
-        """All that is said up to the next line with this text, which must come."""
+        """All that is said up to the next line with this text, which must come within the deadline."""
         said = ""
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            said += line
-            if text in line:
-                return said
+        timer = threading.Timer(DEADLINE_SECONDS, self.process.kill)
+        timer.start()
+        try:
+            for line in self.process.stdout:
+                said += line
+                if text in line:
+                    return said
+        finally:
+            timer.cancel()
         raise AssertionError(f"the run ended without {text!r}:\n{said}")
 
     def lose_workers(self) -> None:
